@@ -1,0 +1,83 @@
+#include "pmem/dax_device.h"
+
+#include <sys/sysmacros.h>
+
+#include "sysfs.h"
+
+namespace pmem {
+namespace {
+
+std::string device_directory(dev_t device, const std::string& sysfs_root) {
+  return sysfs_root + "/dev/char/" + std::to_string(::major(device)) + ":" +
+         std::to_string(::minor(device));
+}
+
+// What a link of the device leads to; "" when there is no such link.
+std::string link_target(const std::string& path) {
+  const std::optional<std::string> target = real_path(path);
+  return target ? last_component(*target) : "";
+}
+
+// Since Linux 5.1 the device has `align`; before, the region above it did.
+std::optional<std::int64_t> read_align(const std::string& directory) {
+  for (const char* name :
+       {"/align", "/dax_region/align", "/../dax_region/align",
+        "/../../dax_region/align"}) {
+    const std::optional<std::int64_t> align = read_number(directory + name);
+    if (align && *align > 0) {
+      return align;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<int> read_node(const std::string& path) {
+  const std::optional<std::int64_t> node = read_number(path);
+  return node ? std::optional<int>(static_cast<int>(*node)) : std::nullopt;
+}
+
+}  // namespace
+
+std::string DaxDevice::mode() const {
+  if (driver == "device_dax") {
+    return "devdax";
+  }
+  if (driver == "kmem") {
+    return "system-ram";
+  }
+  if (driver == "fsdev_dax") {
+    return "famfs";
+  }
+  return driver.empty() ? "unbound" : driver;
+}
+
+bool is_dax_device(dev_t device, const std::string& sysfs_root) {
+  return link_target(device_directory(device, sysfs_root) + "/subsystem") ==
+         "dax";
+}
+
+Result<DaxDevice> read_dax_device(dev_t device, const std::string& sysfs_root) {
+  const std::string link = device_directory(device, sysfs_root);
+  const std::optional<std::string> directory = real_path(link);
+  if (!directory || !is_dax_device(device, sysfs_root)) {
+    return fail(ENODEV, "looking for a Device DAX at " + link);
+  }
+  DaxDevice facts;
+  facts.name = last_component(*directory);
+  facts.driver = link_target(*directory + "/driver");
+  const std::optional<std::int64_t> size = read_number(*directory + "/size");
+  if (!size || *size < 0) {
+    return fail(EIO, "reading the size of the Device DAX at " + *directory);
+  }
+  facts.size_bytes = static_cast<std::uint64_t>(*size);
+  const std::optional<std::int64_t> align = read_align(*directory);
+  if (!align) {
+    return fail(EIO, "reading the alignment of the Device DAX at " + *directory);
+  }
+  facts.align_bytes = static_cast<std::uint64_t>(*align);
+  facts.numa_node = read_node(*directory + "/numa_node");
+  facts.target_node = read_node(*directory + "/target_node");
+  return facts;
+}
+
+}  // namespace pmem

@@ -1,0 +1,43 @@
+// Facts about a Device DAX, read from sysfs.
+//
+// The node's name says nothing; the device number does: the directory
+// SYSFS/dev/char/MAJOR:MINOR leads to the device, and its `subsystem` link ends
+// in `dax`. The sysfs root is an argument so that tests can hand in a tree of
+// their own. Free functions without state: any thread.
+// Source: Documentation/ABI/testing/sysfs-bus-dax of Linux.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "pmem/result.h"
+
+namespace pmem {
+
+inline constexpr const char* kSysfsRoot = "/sys";
+
+struct DaxDevice {
+  std::string name;    // "dax0.0"
+  std::string driver;  // "device_dax", "kmem", "fsdev_dax"; "" if unbound
+  std::uint64_t size_bytes = 0;
+  std::uint64_t align_bytes = 0;
+  std::optional<int> numa_node;    // where the kernel tells
+  std::optional<int> target_node;  // where the kernel tells
+
+  // How the device is used: "devdax", "system-ram", "famfs", "unbound", or the
+  // driver's name when it is none of those that are known.
+  [[nodiscard]] std::string mode() const;
+};
+
+// Whether the character device is a Device DAX.
+[[nodiscard]] bool is_dax_device(dev_t device, const std::string& sysfs_root);
+
+// Reads the facts. Errors: ENODEV (no Device DAX has this number), EIO (an
+// attribute that every Device DAX has is missing or is no number).
+[[nodiscard]] Result<DaxDevice> read_dax_device(dev_t device,
+                                                const std::string& sysfs_root);
+
+}  // namespace pmem

@@ -1,0 +1,18 @@
+// The environment variables of libpmem that decide about mappings, read through
+// secure_getenv(3): a set-uid program ignores them. Any thread.
+// Source: libpmem(7). (Those about instructions are read in persist.cc.)
+#pragma once
+
+#include <optional>
+
+namespace pmem {
+
+// PMEM_IS_PMEM_FORCE: 0 (and what is no number) never, 1 always, nothing for
+// another number or when unset. Read once, at the first call.
+[[nodiscard]] std::optional<bool> is_pmem_forced();
+
+// The number in an environment variable, as atoi(3) reads it; nothing when it
+// is unset.
+[[nodiscard]] std::optional<int> environment_number(const char* name);
+
+}  // namespace pmem
