@@ -1,0 +1,83 @@
+// What keeps hold of an inode while the kernel knows it.
+//
+// An Anchor is an O_PATH descriptor as long as those are plenty. Beyond a
+// budget, where the daemon may open by handle (root, and a file system that has
+// handles), the inode is remembered by its file handle instead and opened anew
+// for each use; so the number of files that the kernel has seen is not limited
+// by the number of descriptors.
+//
+// Anchors are immutable and may be used from any thread. The AnchorPool must
+// outlive them.
+// Source: open_by_handle_at(2), path_resolution(7).
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "pmem/result.h"
+#include "pmem/unique_fd.h"
+
+namespace pmemfs {
+
+// How many descriptors anchors hold, and may hold. Any thread.
+class AnchorPool {
+ public:
+  explicit AnchorPool(std::size_t most_descriptors)
+      : most_descriptors_(most_descriptors) {}
+
+  [[nodiscard]] bool is_full() const {
+    return descriptors_.load(std::memory_order_relaxed) >= most_descriptors_;
+  }
+  void add() { descriptors_.fetch_add(1, std::memory_order_relaxed); }
+  void remove() { descriptors_.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  const std::size_t most_descriptors_;
+  std::atomic<std::size_t> descriptors_ = 0;
+};
+
+// An O_PATH descriptor for the length of one call: borrowed or owned.
+class PathFd {
+ public:
+  explicit PathFd(int borrowed) : fd_(borrowed) {}
+  explicit PathFd(pmem::UniqueFd owned)
+      : owned_(std::move(owned)), fd_(owned_.get()) {}
+  [[nodiscard]] int get() const { return fd_; }
+
+ private:
+  pmem::UniqueFd owned_;
+  int fd_ = -1;
+};
+
+class Anchor {
+ public:
+  // Keeps `fd`, or its handle when the pool is full. `mount_fd` is an ordinary
+  // descriptor of the same mount, or -1 when handles are of no use there.
+  Anchor(pmem::UniqueFd fd, AnchorPool& pool, int mount_fd);
+  ~Anchor();
+  Anchor(const Anchor&) = delete;
+  Anchor& operator=(const Anchor&) = delete;
+
+  // Errors: ESTALE (deleted, and nobody has it open), EMFILE, ENFILE.
+  [[nodiscard]] pmem::Result<PathFd> open() const;
+
+  // Whether this anchor surely means the inode behind the descriptor, which has
+  // the same device and inode number: numbers are used again after a deletion,
+  // unless a descriptor pins them.
+  [[nodiscard]] bool is_same_inode(int fd) const;
+
+ private:
+  AnchorPool& pool_;
+  int mount_fd_;
+  pmem::UniqueFd fd_;
+  std::string handle_;  // a struct file_handle; empty while fd_ is held
+};
+
+// Whether this process may open files of the mount by handle.
+[[nodiscard]] bool can_open_by_handle(int mount_fd);
+
+}  // namespace pmemfs

@@ -1,0 +1,36 @@
+// Who asked, and acting as them.
+//
+// What the kernel decides by credentials (the owner of a new file, whether
+// set-id bits survive, who may change an owner) it must decide by the caller's.
+// CallerScope gives the calling thread the caller's file-system user and group,
+// supplementary groups and umask, and takes them back at the end of the scope.
+// A daemon that is not root acts as itself: the mount is its user's own.
+//
+// Values; a CallerScope belongs to the thread that made it.
+// Source: setfsuid(2), credentials(7), unshare(2) (CLONE_FS).
+#pragma once
+
+#include <sys/types.h>
+
+namespace pmemfs {
+
+struct Caller {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  pid_t pid = 0;
+  mode_t umask = 0;
+};
+
+class CallerScope {
+ public:
+  explicit CallerScope(const Caller& caller);
+  ~CallerScope();
+  CallerScope(const CallerScope&) = delete;
+  CallerScope& operator=(const CallerScope&) = delete;
+
+ private:
+  bool changed_user_ = false;
+  bool changed_group_ = false;
+};
+
+}  // namespace pmemfs

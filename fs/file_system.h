@@ -1,0 +1,53 @@
+// The file system as one object: its sources, its nodes and its options. All
+// state hangs from here; fuse_ops reaches it through fuse_req_userdata.
+//
+// create() opens the sources and makes no thread; after that every member may be
+// called from any thread.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "fs/anchor.h"
+#include "fs/inode_numbers.h"
+#include "fs/node.h"
+#include "fs/node_table.h"
+#include "fs/options.h"
+#include "fs/source_tree.h"
+#include "pmem/result.h"
+
+namespace pmemfs {
+
+class FileSystem {
+ public:
+  // Errors: those of opening a source directory (ENOENT, EACCES, ENOTDIR), and
+  // EINVAL for no source, or for several of which one has no name.
+  [[nodiscard]] static pmem::Result<std::unique_ptr<FileSystem>> create(
+      FileSystemOptions options);
+
+  // The node of the mount's root; it is never forgotten.
+  [[nodiscard]] Node& root() { return *root_; }
+  [[nodiscard]] NodeTable& nodes() { return nodes_; }
+  [[nodiscard]] const FileSystemOptions& options() const { return options_; }
+
+  // Whether reading a directory may look its entries up in advance: each costs a
+  // descriptor.
+  [[nodiscard]] bool may_look_ahead() const { return !anchors_.is_full(); }
+
+  FileSystem(const FileSystem&) = delete;
+  FileSystem& operator=(const FileSystem&) = delete;
+  ~FileSystem() = default;
+
+ private:
+  explicit FileSystem(FileSystemOptions options);
+
+  FileSystemOptions options_;
+  AnchorPool anchors_;
+  InodeNumbers inode_numbers_;
+  std::vector<std::unique_ptr<SourceTree>> trees_;
+  NodeTable nodes_;  // after what its nodes refer to
+  std::unique_ptr<Node> top_;  // where the root is no source's own directory
+  Node* root_ = nullptr;
+};
+
+}  // namespace pmemfs

@@ -1,0 +1,693 @@
+#include "fs/fuse_ops.h"
+
+#include <dirent.h>
+#include <linux/fs.h>
+#include <sys/statvfs.h>
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
+
+// What libfuse hands back as integers are our own pointers: the node behind an
+// inode number (1 is the root), the open file or directory behind a handle.
+
+namespace pmemfs {
+namespace {
+
+using pmem::Result;
+
+Connection& connection_of(fuse_req_t request) {
+  return *static_cast<Connection*>(::fuse_req_userdata(request));
+}
+
+FileSystem& file_system_of(fuse_req_t request) {
+  return connection_of(request).file_system;
+}
+
+Node& node_of(fuse_req_t request, fuse_ino_t inode) {
+  if (inode == FUSE_ROOT_ID) {
+    return file_system_of(request).root();
+  }
+  return *reinterpret_cast<Node*>(inode);
+}
+
+Caller caller_of(fuse_req_t request) {
+  const struct fuse_ctx* context = ::fuse_req_ctx(request);
+  return {context->uid, context->gid, context->pid, context->umask};
+}
+
+template <typename Handle>
+Handle* handle_of(const struct fuse_file_info* info) {
+  return info == nullptr ? nullptr : reinterpret_cast<Handle*>(info->fh);
+}
+
+template <typename Handle>
+std::uint64_t to_fh(std::unique_ptr<Handle> handle) {
+  return reinterpret_cast<std::uintptr_t>(handle.release());
+}
+
+// Runs the handling of one request and turns what it may throw into a reply.
+// REQUIRES: replying is the last thing that `code` does.
+template <typename Code>
+void answer(fuse_req_t request, const Code& code) {
+  try {
+    code();
+  } catch (const std::bad_alloc&) {
+    ::fuse_reply_err(request, ENOMEM);
+  } catch (...) {
+    ::fuse_reply_err(request, EIO);
+  }
+}
+
+void reply_error(fuse_req_t request, const pmem::Error& error) {
+  ::fuse_reply_err(request, error.code);
+}
+
+void reply_done(fuse_req_t request, const Result<void>& done) {
+  ::fuse_reply_err(request, done ? 0 : done.error().code);
+}
+
+struct fuse_entry_param to_param(fuse_req_t request, const Entry& entry) {
+  const FileSystemOptions& options = file_system_of(request).options();
+  struct fuse_entry_param param = {};
+  param.ino = reinterpret_cast<std::uintptr_t>(entry.node);
+  param.attr = entry.attributes;
+  param.attr_timeout = options.attr_timeout_s;
+  param.entry_timeout = options.entry_timeout_s;
+  return param;
+}
+
+// The kernel did not take the reply (the caller was interrupted): then it will
+// not forget the lookup either.
+void forget_entry(FileSystem& file_system, const Entry& entry) {
+  file_system.nodes().forget(*entry.node, 1);
+}
+
+void reply_entry(fuse_req_t request, const Result<Entry>& entry) {
+  if (!entry) {
+    reply_error(request, entry.error());
+    return;
+  }
+  FileSystem& file_system = file_system_of(request);
+  const struct fuse_entry_param param = to_param(request, *entry);
+  if (::fuse_reply_entry(request, &param) == -ENOENT) {
+    forget_entry(file_system, *entry);
+  }
+}
+
+void reply_attributes(fuse_req_t request, const Result<struct stat>& status) {
+  if (!status) {
+    reply_error(request, status.error());
+    return;
+  }
+  ::fuse_reply_attr(request, &*status,
+                    file_system_of(request).options().attr_timeout_s);
+}
+
+// Attributes and lists: a size of 0 asks for the length.
+void reply_xattr(fuse_req_t request, const Result<std::string>& value,
+                 std::size_t size) {
+  if (!value) {
+    reply_error(request, value.error());
+  } else if (size == 0) {
+    ::fuse_reply_xattr(request, value->size());
+  } else if (value->size() > size) {
+    ::fuse_reply_err(request, ERANGE);
+  } else {
+    ::fuse_reply_buf(request, value->data(), value->size());
+  }
+}
+
+// --- session --------------------------------------------------------------------
+
+void init(void* userdata, struct fuse_conn_info* info) {
+  auto& connection = *static_cast<Connection*>(userdata);
+  connection.negotiated = negotiate(*info, connection.wishes);
+  connection.on_ready(connection.negotiated.in_words);
+}
+
+// --- names ------------------------------------------------------------------------
+
+void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  answer(request, [&] {
+    reply_entry(request, node_of(request, parent).lookup(name));
+  });
+}
+
+void forget_node(fuse_req_t request, fuse_ino_t inode, std::uint64_t lookups) {
+  if (inode != FUSE_ROOT_ID) {
+    file_system_of(request).nodes().forget(node_of(request, inode), lookups);
+  }
+}
+
+void forget(fuse_req_t request, fuse_ino_t inode, std::uint64_t lookups) {
+  forget_node(request, inode, lookups);
+  ::fuse_reply_none(request);
+}
+
+void forget_multi(fuse_req_t request, std::size_t count,
+                  struct fuse_forget_data* forgets) {
+  for (std::size_t i = 0; i < count; ++i) {
+    forget_node(request, forgets[i].ino, forgets[i].nlookup);
+  }
+  ::fuse_reply_none(request);
+}
+
+void make_node(fuse_req_t request, fuse_ino_t parent, const char* name,
+               mode_t mode, dev_t device) {
+  answer(request, [&] {
+    reply_entry(request, node_of(request, parent)
+                             .make_node(name, mode, device,
+                                        caller_of(request)));
+  });
+}
+
+void make_directory(fuse_req_t request, fuse_ino_t parent, const char* name,
+                    mode_t mode) {
+  answer(request, [&] {
+    reply_entry(request, node_of(request, parent)
+                             .make_directory(name, mode, caller_of(request)));
+  });
+}
+
+void make_symlink(fuse_req_t request, const char* target, fuse_ino_t parent,
+                  const char* name) {
+  answer(request, [&] {
+    reply_entry(request, node_of(request, parent)
+                             .make_symlink(name, target, caller_of(request)));
+  });
+}
+
+void link(fuse_req_t request, fuse_ino_t inode, fuse_ino_t parent,
+          const char* name) {
+  answer(request, [&] {
+    reply_entry(request, node_of(request, parent)
+                             .link(node_of(request, inode), name,
+                                   caller_of(request)));
+  });
+}
+
+void remove_file(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  answer(request, [&] {
+    reply_done(request, node_of(request, parent)
+                            .remove_file(name, caller_of(request)));
+  });
+}
+
+void remove_directory(fuse_req_t request, fuse_ino_t parent,
+                      const char* name) {
+  answer(request, [&] {
+    reply_done(request, node_of(request, parent)
+                            .remove_directory(name, caller_of(request)));
+  });
+}
+
+void rename(fuse_req_t request, fuse_ino_t parent, const char* name,
+            fuse_ino_t new_parent, const char* new_name, unsigned flags) {
+  answer(request, [&] {
+    reply_done(request, node_of(request, parent)
+                            .rename(name, node_of(request, new_parent),
+                                    new_name, flags, caller_of(request)));
+  });
+}
+
+void read_link(fuse_req_t request, fuse_ino_t inode) {
+  answer(request, [&] {
+    const Result<std::string> target = node_of(request, inode).read_link();
+    if (!target) {
+      reply_error(request, target.error());
+      return;
+    }
+    ::fuse_reply_readlink(request, target->c_str());
+  });
+}
+
+// --- attributes -------------------------------------------------------------------
+
+void get_attributes(fuse_req_t request, fuse_ino_t inode,
+                    struct fuse_file_info* /*info*/) {
+  answer(request, [&] {
+    reply_attributes(request, node_of(request, inode).attributes());
+  });
+}
+
+AttributeChange to_change(const struct stat& wanted, int which) {
+  constexpr struct timespec kNow = {.tv_sec = 0, .tv_nsec = UTIME_NOW};
+  AttributeChange change;
+  if ((which & FUSE_SET_ATTR_MODE) != 0) {
+    change.mode = wanted.st_mode & 07777;
+  }
+  if ((which & FUSE_SET_ATTR_UID) != 0) {
+    change.uid = wanted.st_uid;
+  }
+  if ((which & FUSE_SET_ATTR_GID) != 0) {
+    change.gid = wanted.st_gid;
+  }
+  if ((which & FUSE_SET_ATTR_SIZE) != 0) {
+    change.size_bytes = static_cast<std::uint64_t>(wanted.st_size);
+  }
+  if ((which & FUSE_SET_ATTR_ATIME) != 0) {
+    const bool is_now = (which & FUSE_SET_ATTR_ATIME_NOW) != 0;
+    change.atime = is_now ? kNow : wanted.st_atim;
+  }
+  if ((which & FUSE_SET_ATTR_MTIME) != 0) {
+    const bool is_now = (which & FUSE_SET_ATTR_MTIME_NOW) != 0;
+    change.mtime = is_now ? kNow : wanted.st_mtim;
+  }
+  return change;
+}
+
+void set_attributes(fuse_req_t request, fuse_ino_t inode, struct stat* wanted,
+                    int which, struct fuse_file_info* info) {
+  answer(request, [&] {
+    reply_attributes(request, node_of(request, inode)
+                                  .change_attributes(
+                                      to_change(*wanted, which),
+                                      handle_of<OpenFile>(info),
+                                      caller_of(request)));
+  });
+}
+
+void get_file_system_status(fuse_req_t request, fuse_ino_t inode) {
+  answer(request, [&] {
+    const Result<struct statvfs> status =
+        node_of(request, inode).file_system_status();
+    if (!status) {
+      reply_error(request, status.error());
+      return;
+    }
+    ::fuse_reply_statfs(request, &*status);
+  });
+}
+
+void get_xattr(fuse_req_t request, fuse_ino_t inode, const char* name,
+               std::size_t size) {
+  answer(request, [&] {
+    reply_xattr(request, node_of(request, inode).get_xattr(name), size);
+  });
+}
+
+void list_xattrs(fuse_req_t request, fuse_ino_t inode, std::size_t size) {
+  answer(request, [&] {
+    reply_xattr(request, node_of(request, inode).list_xattrs(), size);
+  });
+}
+
+void set_xattr(fuse_req_t request, fuse_ino_t inode, const char* name,
+               const char* value, std::size_t size, int flags) {
+  answer(request, [&] {
+    reply_done(request,
+               node_of(request, inode)
+                   .set_xattr(name, {value, size}, flags, caller_of(request)));
+  });
+}
+
+void remove_xattr(fuse_req_t request, fuse_ino_t inode, const char* name) {
+  answer(request, [&] {
+    reply_done(request, node_of(request, inode)
+                            .remove_xattr(name, caller_of(request)));
+  });
+}
+
+// --- directories ------------------------------------------------------------------
+
+void open_directory(fuse_req_t request, fuse_ino_t inode,
+                    struct fuse_file_info* info) {
+  answer(request, [&] {
+    Result<std::unique_ptr<DirectoryStream>> stream =
+        node_of(request, inode).open_directory();
+    if (!stream) {
+      reply_error(request, stream.error());
+      return;
+    }
+    DirectoryStream* raw = stream->get();
+    info->fh = to_fh(std::move(*stream));
+    if (::fuse_reply_open(request, info) == -ENOENT) {
+      delete raw;
+    }
+  });
+}
+
+void release_directory(fuse_req_t request, fuse_ino_t /*inode*/,
+                       struct fuse_file_info* info) {
+  delete handle_of<DirectoryStream>(info);
+  ::fuse_reply_err(request, 0);
+}
+
+void sync_directory(fuse_req_t request, fuse_ino_t /*inode*/, int data_only,
+                    struct fuse_file_info* info) {
+  answer(request, [&] {
+    reply_done(request,
+               handle_of<DirectoryStream>(info)->sync(data_only != 0));
+  });
+}
+
+// Adds one entry to a reply; the bytes it takes, more than `room` if it does not
+// fit.
+using AddEntry = std::size_t (*)(fuse_req_t request, Node& directory,
+                                 const DirectoryEntry& entry, char* to,
+                                 std::size_t room);
+
+struct stat plain_attributes(const DirectoryEntry& entry) {
+  struct stat status = {};
+  status.st_ino = entry.inode;
+  status.st_mode = static_cast<mode_t>(DTTOIF(entry.type));
+  return status;
+}
+
+std::size_t add_plain(fuse_req_t request, Node& /*directory*/,
+                      const DirectoryEntry& entry, char* to, std::size_t room) {
+  const struct stat status = plain_attributes(entry);
+  return ::fuse_add_direntry(request, to, room, entry.name, &status,
+                             static_cast<off_t>(entry.offset));
+}
+
+bool is_dot_or_dot_dot(const char* name) {
+  return std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0;
+}
+
+// With a lookup in advance, where that is possible; the kernel asks again for
+// entries without one.
+std::size_t add_with_lookup(fuse_req_t request, Node& directory,
+                            const DirectoryEntry& entry, char* to,
+                            std::size_t room) {
+  struct fuse_entry_param param = {};
+  param.attr = plain_attributes(entry);
+  FileSystem& file_system = file_system_of(request);
+  Result<Entry> found = pmem::fail(ENOENT, "");
+  if (!is_dot_or_dot_dot(entry.name) && file_system.may_look_ahead()) {
+    found = directory.lookup(entry.name);
+  }
+  if (found) {
+    param = to_param(request, *found);
+  }
+  const std::size_t used =
+      ::fuse_add_direntry_plus(request, to, room, entry.name, &param,
+                               static_cast<off_t>(entry.offset));
+  if (used > room && found) {
+    forget_entry(file_system, *found);
+  }
+  return used;
+}
+
+void read_entries(fuse_req_t request, fuse_ino_t inode, std::size_t size,
+                  off_t offset, struct fuse_file_info* info, AddEntry add) {
+  auto& stream = *handle_of<DirectoryStream>(info);
+  std::vector<char> reply(size);
+  std::size_t filled = 0;
+  auto at = static_cast<std::uint64_t>(offset);
+  int error = 0;
+  {
+    const pmem::Lock lock(stream.mutex());
+    for (;;) {
+      const Result<std::optional<DirectoryEntry>> entry = stream.entry_at(at);
+      if (!entry) {
+        error = entry.error().code;
+        break;
+      }
+      if (!*entry) {
+        break;
+      }
+      const std::size_t used = add(request, node_of(request, inode), **entry,
+                                   reply.data() + filled, size - filled);
+      if (used > size - filled) {
+        break;
+      }
+      filled += used;
+      at = (*entry)->offset;
+    }
+  }
+  if (error != 0 && filled == 0) {
+    ::fuse_reply_err(request, error);
+    return;
+  }
+  ::fuse_reply_buf(request, reply.data(), filled);
+}
+
+void read_directory(fuse_req_t request, fuse_ino_t inode, std::size_t size,
+                    off_t offset, struct fuse_file_info* info) {
+  answer(request, [&] {
+    read_entries(request, inode, size, offset, info, add_plain);
+  });
+}
+
+void read_directory_plus(fuse_req_t request, fuse_ino_t inode,
+                         std::size_t size, off_t offset,
+                         struct fuse_file_info* info) {
+  answer(request, [&] {
+    read_entries(request, inode, size, offset, info, add_with_lookup);
+  });
+}
+
+// --- files ------------------------------------------------------------------------
+
+// How the kernel shall serve the open file.
+void choose_io(fuse_req_t request, OpenFile& file,
+               struct fuse_file_info& info) {
+  const Connection& connection = connection_of(request);
+  const IoMode io = connection.wishes.io;
+  if (connection.negotiated.passthrough) {
+    info.backing_id = file.region->backing_id().acquire([&] {
+      const int id =
+          ::fuse_passthrough_open(request, file.region->backing_fd());
+      return id > 0 ? id : 0;
+    });
+    file.uses_backing_id = info.backing_id > 0;
+  }
+  const bool kernel_reads = io == IoMode::kPassthrough && file.uses_backing_id;
+  info.direct_io = io != IoMode::kCached && !kernel_reads ? 1 : 0;
+  // On DAX there is no page to lock; elsewhere writes of one file take turns, as
+  // they do on the file system beneath.
+  info.parallel_direct_writes = file.region->is_dax() ? 1 : 0;
+}
+
+void close_file(fuse_req_t request, OpenFile* file) {
+  const std::unique_ptr<OpenFile> owner(file);
+  file->region->settle_times();
+  if (file->uses_backing_id) {
+    file->region->backing_id().release(
+        [&](int id) { ::fuse_passthrough_close(request, id); });
+  }
+}
+
+void open_file(fuse_req_t request, fuse_ino_t inode,
+               struct fuse_file_info* info) {
+  answer(request, [&] {
+    Result<std::unique_ptr<OpenFile>> file =
+        node_of(request, inode).open(info->flags, caller_of(request));
+    if (!file) {
+      reply_error(request, file.error());
+      return;
+    }
+    choose_io(request, **file, *info);
+    OpenFile* raw = file->get();
+    info->fh = to_fh(std::move(*file));
+    if (::fuse_reply_open(request, info) == -ENOENT) {
+      // Nobody will release it. The request is gone, so is its way to the
+      // kernel; the number goes with the connection.
+      delete raw;
+    }
+  });
+}
+
+void reply_created(fuse_req_t request, Result<CreatedFile>& created,
+                   struct fuse_file_info* info) {
+  if (!created) {
+    reply_error(request, created.error());
+    return;
+  }
+  choose_io(request, *created->file, *info);
+  FileSystem& file_system = file_system_of(request);
+  const struct fuse_entry_param param = to_param(request, created->entry);
+  OpenFile* raw = created->file.get();
+  info->fh = to_fh(std::move(created->file));
+  if (::fuse_reply_create(request, &param, info) == -ENOENT) {
+    forget_entry(file_system, created->entry);
+    delete raw;
+  }
+}
+
+void create_file(fuse_req_t request, fuse_ino_t parent, const char* name,
+                 mode_t mode, struct fuse_file_info* info) {
+  answer(request, [&] {
+    Result<CreatedFile> created =
+        node_of(request, parent)
+            .create(name, mode, info->flags, caller_of(request));
+    reply_created(request, created, info);
+  });
+}
+
+void create_nameless(fuse_req_t request, fuse_ino_t parent, mode_t mode,
+                     struct fuse_file_info* info) {
+  answer(request, [&] {
+    Result<CreatedFile> created =
+        node_of(request, parent)
+            .create_nameless(mode, info->flags, caller_of(request));
+    reply_created(request, created, info);
+  });
+}
+
+// Where the bytes of a read are put together: in the reply itself where the
+// transport has it in our memory (io_uring), else in a buffer of the thread.
+std::span<std::byte> reply_buffer(fuse_req_t request, std::size_t size) {
+  if (connection_of(request).negotiated.io_uring) {
+    char* payload = nullptr;
+    std::size_t room = 0;
+    void* registration = nullptr;
+    if (::fuse_req_get_payload(request, &payload, &room, &registration) == 0 &&
+        room >= size) {
+      return {reinterpret_cast<std::byte*>(payload), size};
+    }
+  }
+  static thread_local std::vector<std::byte> buffer;
+  if (buffer.size() < size) {
+    buffer.resize(size);
+  }
+  return std::span(buffer).first(size);
+}
+
+void read_file(fuse_req_t request, fuse_ino_t /*inode*/, std::size_t size,
+               off_t offset, struct fuse_file_info* info) {
+  answer(request, [&] {
+    const std::span<std::byte> buffer = reply_buffer(request, size);
+    const Result<std::size_t> got =
+        handle_of<OpenFile>(info)->region->read(
+            static_cast<std::uint64_t>(offset), buffer);
+    if (!got) {
+      reply_error(request, got.error());
+      return;
+    }
+    ::fuse_reply_buf(request, reinterpret_cast<const char*>(buffer.data()),
+                     *got);
+  });
+}
+
+void write_file(fuse_req_t request, fuse_ino_t /*inode*/, const char* bytes,
+                std::size_t size, off_t offset, struct fuse_file_info* info) {
+  answer(request, [&] {
+    WriteRequest write;
+    write.offset_bytes = static_cast<std::uint64_t>(offset);
+    write.bytes = {reinterpret_cast<const std::byte*>(bytes), size};
+    // Pages that the kernel writes back have their place.
+    write.at_end = (info->flags & O_APPEND) != 0 && info->writepage == 0;
+    write.kill_suidgid = info->kill_suidgid != 0;
+    const Result<std::size_t> written =
+        handle_of<OpenFile>(info)->region->write(write);
+    if (!written) {
+      reply_error(request, written.error());
+      return;
+    }
+    ::fuse_reply_write(request, *written);
+  });
+}
+
+void flush_file(fuse_req_t request, fuse_ino_t /*inode*/,
+                struct fuse_file_info* info) {
+  answer(request, [&] {
+    handle_of<OpenFile>(info)->region->settle_times();
+    ::fuse_reply_err(request, 0);
+  });
+}
+
+void release_file(fuse_req_t request, fuse_ino_t /*inode*/,
+                  struct fuse_file_info* info) {
+  answer(request, [&] {
+    close_file(request, handle_of<OpenFile>(info));
+    ::fuse_reply_err(request, 0);
+  });
+}
+
+void sync_file(fuse_req_t request, fuse_ino_t /*inode*/, int data_only,
+               struct fuse_file_info* info) {
+  answer(request, [&] {
+    reply_done(request,
+               handle_of<OpenFile>(info)->region->sync(data_only != 0));
+  });
+}
+
+void allocate_file(fuse_req_t request, fuse_ino_t /*inode*/, int mode,
+                   off_t offset, off_t length, struct fuse_file_info* info) {
+  answer(request, [&] {
+    reply_done(request, handle_of<OpenFile>(info)->region->allocate(
+                            mode, static_cast<std::uint64_t>(offset),
+                            static_cast<std::uint64_t>(length)));
+  });
+}
+
+void seek_file(fuse_req_t request, fuse_ino_t /*inode*/, off_t offset,
+               int whence, struct fuse_file_info* info) {
+  answer(request, [&] {
+    const Result<std::uint64_t> found =
+        handle_of<OpenFile>(info)->region->seek(
+            static_cast<std::uint64_t>(offset), whence);
+    if (!found) {
+      reply_error(request, found.error());
+      return;
+    }
+    ::fuse_reply_lseek(request, static_cast<off_t>(*found));
+  });
+}
+
+void copy_file(fuse_req_t request, fuse_ino_t /*from*/, off_t from_offset,
+               struct fuse_file_info* from_info, fuse_ino_t /*to*/,
+               off_t to_offset, struct fuse_file_info* to_info,
+               std::size_t length, int /*flags*/) {
+  answer(request, [&] {
+    const Result<std::size_t> copied = Region::copy_range(
+        *handle_of<OpenFile>(from_info)->region,
+        static_cast<std::uint64_t>(from_offset),
+        *handle_of<OpenFile>(to_info)->region,
+        static_cast<std::uint64_t>(to_offset), length);
+    if (!copied) {
+      reply_error(request, copied.error());
+      return;
+    }
+    ::fuse_reply_write(request, *copied);
+  });
+}
+
+constexpr struct fuse_lowlevel_ops kOperations = {
+    .init = init,
+    .lookup = lookup,
+    .forget = forget,
+    .getattr = get_attributes,
+    .setattr = set_attributes,
+    .readlink = read_link,
+    .mknod = make_node,
+    .mkdir = make_directory,
+    .unlink = remove_file,
+    .rmdir = remove_directory,
+    .symlink = make_symlink,
+    .rename = rename,
+    .link = link,
+    .open = open_file,
+    .read = read_file,
+    .write = write_file,
+    .flush = flush_file,
+    .release = release_file,
+    .fsync = sync_file,
+    .opendir = open_directory,
+    .readdir = read_directory,
+    .releasedir = release_directory,
+    .fsyncdir = sync_directory,
+    .statfs = get_file_system_status,
+    .setxattr = set_xattr,
+    .getxattr = get_xattr,
+    .listxattr = list_xattrs,
+    .removexattr = remove_xattr,
+    .create = create_file,
+    .forget_multi = forget_multi,
+    .fallocate = allocate_file,
+    .readdirplus = read_directory_plus,
+    .copy_file_range = copy_file,
+    .lseek = seek_file,
+    .tmpfile = create_nameless,
+};
+
+}  // namespace
+
+const struct fuse_lowlevel_ops& fuse_operations() { return kOperations; }
+
+}  // namespace pmemfs

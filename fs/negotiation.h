@@ -1,0 +1,35 @@
+// What is asked of the kernel at INIT, what it grants, and the sentence about it.
+// Pure functions on libfuse's connection record; no thread rule.
+//
+// One code path for all kernels: what a kernel lacks is left out and reported.
+#pragma once
+
+#include <string>
+
+#include "fs/options.h"
+
+struct fuse_conn_info;
+
+namespace pmemfs {
+
+struct KernelWishes {
+  IoMode io = IoMode::kMapped;
+  bool io_uring = false;
+  bool may_pass_through = false;  // the process has CAP_SYS_ADMIN
+};
+
+struct Negotiated {
+  bool passthrough = false;       // the kernel can open backing files itself
+  bool mmap_under_direct_io = false;
+  bool io_uring = false;
+  bool kill_suidgid = false;      // set-id bits are ours to remove at a write
+  std::string in_words;
+};
+
+[[nodiscard]] Negotiated negotiate(struct fuse_conn_info& connection,
+                                   const KernelWishes& wishes);
+
+// Whether this process may ask for kernel passthrough.
+[[nodiscard]] bool has_cap_sys_admin();
+
+}  // namespace pmemfs

@@ -1,0 +1,46 @@
+// What a mount is asked to be: values that the program fills in and the file
+// system reads. No thread rule.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace pmemfs {
+
+// How the kernel serves reads and writes of an open regular file.
+enum class IoMode {
+  kMapped,       // by the daemon, through the region's mapping (direct_io)
+  kPassthrough,  // by the kernel, from the backing file
+  kCached,       // through the page cache, which open(2) invalidates
+};
+
+// One directory to show. An empty name means that it is the root of the mount;
+// then it is the only one.
+struct DirectorySource {
+  std::string name;
+  std::string directory;
+};
+
+struct FileSystemOptions {
+  std::vector<DirectorySource> sources;
+  IoMode io = IoMode::kMapped;
+  bool list_virtual_xattrs = true;
+  double attr_timeout_s = 1.0;   // how long the kernel may trust attributes
+  double entry_timeout_s = 1.0;  // how long it may trust names
+};
+
+struct SessionOptions {
+  std::string mountpoint;
+  // Passed on to libfuse and fusermount3 as -o: "ro", "fsname=...", "allow_other".
+  std::vector<std::string> mount_options;
+  bool io_uring = false;  // ask the kernel for FUSE over io_uring
+  bool debug = false;     // libfuse prints every request
+  unsigned max_threads = 10;
+};
+
+// What was agreed with the kernel, in one line for people:
+// "transport /dev/fuse; mmap of the backing file; ..."
+using ReadyCallback = std::function<void(const std::string& negotiated)>;
+
+}  // namespace pmemfs

@@ -1,0 +1,529 @@
+#include "fs/region.h"
+
+#include <fcntl.h>
+#include <sys/xattr.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "fs/proc_path.h"
+#include "pmem/fault_guard.h"
+
+namespace pmemfs {
+namespace {
+
+using pmem::Access;
+using pmem::fail;
+using pmem::fail_errno;
+using pmem::Mapping;
+using pmem::pass_on;
+using pmem::Result;
+using pmem::Source;
+using pmem::UniqueFd;
+
+constexpr std::uint64_t kSmallestCapacity = std::uint64_t{4} << 20;
+constexpr std::uint64_t kPageBytes = 4096;
+
+ByteRange whole_pages(ByteRange range) {
+  return {range.begin / kPageBytes * kPageBytes,
+          (range.end + kPageBytes - 1) / kPageBytes * kPageBytes};
+}
+
+std::int64_t now_ns() {
+  struct timespec now = {};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);  // what the kernel stamps with
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+std::int64_t to_ns(const struct timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// fallocate(2) that is not stopped by signals. Returns 0 or an errno.
+int allocate_blocks(int fd, int mode, ByteRange range) {
+  while (::fallocate(fd, mode, static_cast<off_t>(range.begin),
+                     static_cast<off_t>(range.end - range.begin)) != 0) {
+    if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+// pread(2) or pwrite(2) until the bytes are through, or nothing moves.
+template <typename Byte, typename Transfer>
+Result<std::size_t> transfer_all(std::span<Byte> bytes, std::uint64_t offset,
+                                 const Transfer& transfer, const char* doing) {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t moved = transfer(bytes.data() + done, bytes.size() - done,
+                                   static_cast<off_t>(offset + done));
+    if (moved < 0 && errno == EINTR) {
+      continue;
+    }
+    if (moved < 0 && done == 0) {
+      return fail_errno(doing);
+    }
+    if (moved <= 0) {
+      break;
+    }
+    done += static_cast<std::size_t>(moved);
+  }
+  return done;
+}
+
+Result<std::size_t> read_natively(int fd, std::uint64_t offset,
+                                  std::span<std::byte> to) {
+  return transfer_all(
+      to, offset,
+      [fd](std::byte* data, std::size_t size, off_t at) {
+        return ::pread(fd, data, size, at);
+      },
+      "pread");
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Region>> Region::open(int path_fd, Access access) {
+  std::shared_ptr<Region> region(new Region);
+  Result<void> allowed = region->allow(path_fd, access);
+  if (!allowed) {
+    return pass_on(allowed);
+  }
+  return region;
+}
+
+Result<std::shared_ptr<Region>> Region::adopt(UniqueFd fd) {
+  std::shared_ptr<Region> region(new Region);
+  const pmem::Lock lock(region->mutex_);
+  Result<void> installed = region->install(std::move(fd), O_RDWR);
+  if (!installed) {
+    return pass_on(installed);
+  }
+  return region;
+}
+
+Region::~Region() { settle_times(); }
+
+Result<void> Region::allow(int path_fd, Access access) {
+  const pmem::Lock lock(mutex_);
+  const std::atomic<int>& wanted =
+      access == Access::kRead ? read_fd_ : write_fd_;
+  if (wanted.load() >= 0) {
+    return {};
+  }
+  const ProcPath path(path_fd);
+  int open_flags = access == Access::kRead ? O_RDONLY : O_RDWR;
+  UniqueFd fd(::open(path.c_str(), open_flags | O_CLOEXEC | O_NOCTTY));
+  if (!fd.valid() && errno == EACCES && access == Access::kReadWrite) {
+    // A file that may be written but not read: it cannot be mapped.
+    open_flags = O_WRONLY;
+    fd = UniqueFd(::open(path.c_str(), open_flags | O_CLOEXEC | O_NOCTTY));
+  }
+  if (!fd.valid()) {
+    return fail_errno("open");
+  }
+  return install(std::move(fd), open_flags);
+}
+
+Result<void> Region::install(UniqueFd fd, int open_flags) {
+  const int number = fd.get();
+  learn_about(number);
+  if (open_flags == O_WRONLY) {
+    other_fds_.push_back(std::move(fd));
+    write_fd_.store(number);
+    return {};
+  }
+  const Access access =
+      open_flags == O_RDWR ? Access::kReadWrite : Access::kRead;
+  Result<Source> source = Source::adopt(std::move(fd), access);
+  if (!source) {
+    return pass_on(source);
+  }
+  sources_.push_back(std::make_unique<Source>(std::move(*source)));
+  source_ = sources_.back().get();
+  read_fd_.store(number);
+  if (access == Access::kReadWrite) {
+    write_fd_.store(number);
+  }
+  return {};
+}
+
+void Region::learn_about(int fd) {
+  struct statx facts = {};
+  is_dax_ = ::statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &facts) == 0 &&
+            (facts.stx_attributes & STATX_ATTR_DAX) != 0;
+  read_faults_allocate_ = read_faults_allocate(fd);
+}
+
+// --- mapping ----------------------------------------------------------------
+
+// Room to grow for writers; readers get what is there, and some more.
+std::uint64_t Region::capacity_for(std::uint64_t end, bool for_writing) const {
+  const std::uint64_t roomy = for_writing ? 2 * end : end;
+  return std::max(roomy, kSmallestCapacity) / kSmallestCapacity *
+             kSmallestCapacity +
+         (roomy % kSmallestCapacity == 0 ? 0 : kSmallestCapacity);
+}
+
+const Mapping* Region::mapping_for(std::uint64_t end, bool for_writing) {
+  const auto fits = [&](const Mapping* mapping) {
+    return mapping != nullptr && mapping->length_bytes() >= end &&
+           (!for_writing || mapping->writable());
+  };
+  const Mapping* mapping = mapping_.load(std::memory_order_acquire);
+  if (fits(mapping) || is_unmappable_.load(std::memory_order_relaxed)) {
+    return fits(mapping) ? mapping : nullptr;
+  }
+  const pmem::Lock lock(mutex_);
+  mapping = mapping_.load(std::memory_order_acquire);
+  if (fits(mapping)) {
+    return mapping;
+  }
+  if (source_ == nullptr || end > std::numeric_limits<std::int64_t>::max() / 4) {
+    is_unmappable_.store(true);
+    return nullptr;
+  }
+  pmem::MappingOptions options;
+  options.length_bytes = capacity_for(end, for_writing);
+  Result<Mapping> created = Mapping::create(*source_, options);
+  if (!created) {
+    // No room to grow: then as much as is needed now.
+    options.length_bytes = end;
+    created = Mapping::create(*source_, options);
+  }
+  if (!created || (for_writing && !created->writable())) {
+    is_unmappable_.store(true);
+    return nullptr;
+  }
+  mappings_.push_back(std::make_unique<Mapping>(std::move(*created)));
+  mapping_.store(mappings_.back().get(), std::memory_order_release);
+  return mappings_.back().get();
+}
+
+// --- reading ----------------------------------------------------------------
+
+std::uint64_t Region::visible_size(std::uint64_t backing_size) const {
+  return std::min(backing_size, extending_from_.load());
+}
+
+Result<std::size_t> Region::read(std::uint64_t offset_bytes,
+                                 std::span<std::byte> to) {
+  const int fd = read_fd_.load();
+  if (fd < 0) {
+    return fail(EBADF, "read");
+  }
+  // Asked before and after: an append that ends in between must not show its
+  // length without its bytes.
+  const std::uint64_t shown = extending_from_.load();
+  struct stat status = {};
+  if (::fstat(fd, &status) != 0) {
+    return fail_errno("fstat");
+  }
+  const std::uint64_t size = std::min(
+      visible_size(static_cast<std::uint64_t>(status.st_size)), shown);
+  if (offset_bytes >= size) {
+    return std::size_t{0};
+  }
+  to = to.first(std::min<std::uint64_t>(to.size(), size - offset_bytes));
+  const bool has_missing_blocks =
+      static_cast<std::uint64_t>(status.st_blocks) * 512 < size;
+  if (read_faults_allocate_ && has_missing_blocks) {
+    return read_around_holes(offset_bytes, to);
+  }
+  return read_data(offset_bytes, to);
+}
+
+Result<std::size_t> Region::read_data(std::uint64_t offset,
+                                      std::span<std::byte> to) {
+  const Mapping* mapping = mapping_for(offset + to.size(), false);
+  if (mapping != nullptr &&
+      !pmem::guarded_read(to, mapping->bytes().subspan(offset, to.size()))) {
+    return to.size();
+  }
+  return read_natively(read_fd_.load(), offset, to);
+}
+
+// Holes are filled with zeros here, because touching them would allocate.
+Result<std::size_t> Region::read_around_holes(std::uint64_t offset,
+                                              std::span<std::byte> to) {
+  const int fd = read_fd_.load();
+  const std::uint64_t end = offset + to.size();
+  std::uint64_t at = offset;
+  while (at < end) {
+    const off_t found = ::lseek(fd, static_cast<off_t>(at), SEEK_DATA);
+    const std::uint64_t data =
+        found < 0 ? end : std::min(end, static_cast<std::uint64_t>(found));
+    std::memset(to.data() + (at - offset), 0, data - at);
+    at = data;
+    if (at == end) {
+      break;
+    }
+    const off_t hole = ::lseek(fd, static_cast<off_t>(at), SEEK_HOLE);
+    const std::uint64_t data_end =
+        hole < 0 ? end : std::min(end, static_cast<std::uint64_t>(hole));
+    if (data_end <= at) {
+      continue;  // the file changed between the two questions
+    }
+    Result<std::size_t> got =
+        read_data(at, to.subspan(at - offset, data_end - at));
+    if (!got) {
+      return at == offset ? got : Result<std::size_t>(at - offset);
+    }
+    at += *got;
+    if (at < data_end) {
+      break;
+    }
+  }
+  return at - offset;
+}
+
+// --- writing ----------------------------------------------------------------
+
+Result<std::size_t> Region::write(const WriteRequest& request) {
+  const int fd = write_fd_.load();
+  if (fd < 0) {
+    return fail(EBADF, "write");
+  }
+  if (request.bytes.empty()) {
+    return std::size_t{0};
+  }
+  struct stat status = {};
+  if (::fstat(fd, &status) != 0) {
+    return fail_errno("fstat");
+  }
+  if (request.kill_suidgid) {
+    drop_privileges(fd, status.st_mode);
+  }
+  const std::uint64_t end = request.offset_bytes + request.bytes.size();
+  const bool extends =
+      request.at_end || end > static_cast<std::uint64_t>(status.st_size);
+  return extends ? write_and_extend(request) : write_inside(request);
+}
+
+Result<std::size_t> Region::write_inside(const WriteRequest& request) {
+  const ByteRange range = {request.offset_bytes,
+                           request.offset_bytes + request.bytes.size()};
+  if (mapping_for(range.end, true) != nullptr &&
+      make_blocks(write_fd_.load(), whole_pages(range)) &&
+      store(range.begin, request.bytes)) {
+    return request.bytes.size();
+  }
+  return write_natively(range.begin, request.bytes);
+}
+
+Result<std::size_t> Region::write_and_extend(WriteRequest request) {
+  const int fd = write_fd_.load();
+  const pmem::Lock lock(length_mutex_);
+  struct stat status = {};
+  if (::fstat(fd, &status) != 0) {
+    return fail_errno("fstat");
+  }
+  const auto old_size = static_cast<std::uint64_t>(status.st_size);
+  if (request.at_end) {
+    request.offset_bytes = old_size;
+  }
+  const ByteRange range = {request.offset_bytes,
+                           request.offset_bytes + request.bytes.size()};
+  if (range.end <= old_size) {
+    return write_inside(request);  // somebody else has extended it meanwhile
+  }
+  const Mapping* mapping = mapping_for(range.end, true);
+  if (mapping == nullptr) {
+    return write_natively(range.begin, request.bytes);
+  }
+  extending_from_.store(old_size);
+  const bool stored = extend(fd, old_size, range) &&
+                      store(range.begin, request.bytes);
+  // A flush makes the bytes durable, but not the length.
+  const bool durable =
+      !stored || !mapping->is_pmem() || ::fdatasync(fd) == 0;
+  if (!stored) {
+    // As it was, for pwrite to write what fits.
+    [[maybe_unused]] const int ignored =
+        ::ftruncate(fd, static_cast<off_t>(old_size));
+  }
+  extending_from_.store(kNotExtending);
+  if (!durable) {
+    return fail(EIO, "fdatasync");
+  }
+  if (!stored) {
+    return write_natively(range.begin, request.bytes);
+  }
+  return request.bytes.size();
+}
+
+// Makes the file reach the end of the range, with blocks beneath it.
+bool Region::extend(int fd, std::uint64_t old_size, ByteRange range) {
+  // The part before the old end may lie in a hole, too.
+  const ByteRange inside = {std::min(range.begin, old_size), old_size};
+  if (range.begin < old_size && !make_blocks(fd, whole_pages(inside))) {
+    return false;
+  }
+  if (allocate_blocks(fd, 0, range) != 0) {
+    return false;
+  }
+  allocated_.add(whole_pages(range));
+  return true;
+}
+
+bool Region::make_blocks(int fd, ByteRange range) {
+  if (allocated_.covers(fd, range)) {
+    return true;
+  }
+  if (allocate_blocks(fd, FALLOC_FL_KEEP_SIZE, range) != 0) {
+    return false;
+  }
+  allocated_.add(range);
+  return true;
+}
+
+// False when the memory faulted; then part of the bytes may be in place.
+bool Region::store(std::uint64_t offset, std::span<const std::byte> bytes) {
+  const Mapping* mapping = mapping_for(offset + bytes.size(), true);
+  if (mapping == nullptr) {
+    return false;
+  }
+  const auto target = mapping->writable_bytes().subspan(offset, bytes.size());
+  const bool faulted = mapping->is_pmem()
+                           ? pmem::guarded_durable_write(target, bytes).has_value()
+                           : pmem::guarded_write(target, bytes).has_value();
+  if (faulted) {
+    allocated_.clear();
+    return false;
+  }
+  last_write_ns_.store(now_ns(), std::memory_order_relaxed);
+  return true;
+}
+
+Result<std::size_t> Region::write_natively(std::uint64_t offset,
+                                           std::span<const std::byte> bytes) {
+  const int fd = write_fd_.load();
+  Result<std::size_t> written = transfer_all(
+      bytes, offset,
+      [fd](const std::byte* data, std::size_t size, off_t at) {
+        return ::pwrite(fd, data, size, at);
+      },
+      "pwrite");
+  // The promise for DAX files: what is acknowledged is durable.
+  if (written && is_dax_ && ::fdatasync(fd) != 0) {
+    return fail_errno("fdatasync");
+  }
+  return written;
+}
+
+// What the kernel does at write(2) by one who may not keep set-id programs:
+// Source: inode(7), file_remove_privs() of Linux.
+void Region::drop_privileges(int fd, mode_t mode) {
+  mode_t dropped = mode & S_ISUID;
+  if ((mode & S_IXGRP) != 0) {
+    dropped |= mode & S_ISGID;
+  }
+  if (dropped != 0) {
+    ::fchmod(fd, (mode & ~dropped) & 07777);
+  }
+  if (!has_dropped_capabilities_.exchange(true)) {
+    ::fremovexattr(fd, "security.capability");
+  }
+}
+
+// --- length, times, durability ----------------------------------------------
+
+Result<void> Region::truncate(std::uint64_t length_bytes) {
+  const int fd = write_fd_.load();
+  if (fd < 0) {
+    return fail(EBADF, "ftruncate");
+  }
+  const pmem::Lock lock(length_mutex_);
+  settle_times();
+  if (::ftruncate(fd, static_cast<off_t>(length_bytes)) != 0) {
+    return fail_errno("ftruncate");
+  }
+  allocated_.clear();
+  return {};
+}
+
+Result<void> Region::allocate(int mode, std::uint64_t offset_bytes,
+                              std::uint64_t length_bytes) {
+  const int fd = write_fd_.load();
+  if (fd < 0) {
+    return fail(EBADF, "fallocate");
+  }
+  const pmem::Lock lock(length_mutex_);
+  settle_times();
+  const int code = allocate_blocks(
+      fd, mode, {offset_bytes, offset_bytes + length_bytes});
+  allocated_.clear();
+  if (code != 0) {
+    return fail(code, "fallocate");
+  }
+  return {};
+}
+
+Result<std::uint64_t> Region::seek(std::uint64_t offset_bytes,
+                                   int whence) const {
+  const off_t found =
+      ::lseek(backing_fd(), static_cast<off_t>(offset_bytes), whence);
+  if (found < 0) {
+    return fail_errno("lseek");
+  }
+  return static_cast<std::uint64_t>(found);
+}
+
+Result<std::size_t> Region::copy_range(Region& from, std::uint64_t from_offset,
+                                       Region& to, std::uint64_t to_offset,
+                                       std::size_t length_bytes) {
+  auto from_position = static_cast<loff_t>(from_offset);
+  auto to_position = static_cast<loff_t>(to_offset);
+  const pmem::Lock lock(to.length_mutex_);
+  to.settle_times();
+  const ssize_t copied =
+      ::copy_file_range(from.read_fd_.load(), &from_position,
+                        to.write_fd_.load(), &to_position, length_bytes, 0);
+  if (copied < 0) {
+    return fail_errno("copy_file_range");
+  }
+  // The copy may share blocks with its original, or have made holes.
+  to.allocated_.clear();
+  if (to.is_dax_ && ::fdatasync(to.write_fd_.load()) != 0) {
+    return fail_errno("fdatasync");
+  }
+  return static_cast<std::size_t>(copied);
+}
+
+Result<void> Region::sync(bool data_only) {
+  settle_times();
+  const int fd = backing_fd();
+  if ((data_only ? ::fdatasync(fd) : ::fsync(fd)) != 0) {
+    return fail_errno("fsync");
+  }
+  return {};
+}
+
+void Region::settle_times() {
+  const std::int64_t written = last_write_ns_.exchange(0);
+  const int fd = write_fd_.load();
+  struct stat status = {};
+  if (written == 0 || ::fstat(fd, &status) != 0 ||
+      to_ns(status.st_mtim) >= written) {
+    return;
+  }
+  struct timespec times[2] = {};
+  times[0].tv_nsec = UTIME_OMIT;
+  times[1].tv_sec = written / 1'000'000'000;
+  times[1].tv_nsec = written % 1'000'000'000;
+  if (::futimens(fd, times) != 0) {
+    // Not the owner: the two times can then only be set to now, together.
+    ::futimens(fd, nullptr);
+  }
+}
+
+int Region::backing_fd() const {
+  const int write_fd = write_fd_.load();
+  return write_fd >= 0 ? write_fd : read_fd_.load();
+}
+
+}  // namespace pmemfs

@@ -1,0 +1,169 @@
+// The data of one open regular file: read, written, grown and made durable
+// through one mapping that everybody who has the file open shares.
+//
+// A Region owns its descriptors and mappings; it lives while somebody has the
+// file open. Every member may be called from any thread. Reads take no lock;
+// writes inside the file lock only the cache of allocated ranges; what changes
+// the length is done one at a time.
+//
+// The way of a store: (1) the length is made to reach its end, (2) its blocks are
+// allocated, (3) the bytes are copied under the fault guard, (4) they are made
+// durable as far as the granularity promises. Wherever the mapping is not to be
+// had (a file too large to map, no space left, a fault because another process
+// cut the file short) the same bytes go through pread(2) and pwrite(2) of the
+// backing file, so that the caller gets the count or the errno that the file
+// system beneath gives.
+//
+// A mapping reaches beyond the end of the file, so that growing needs no new one
+// each time. When it is outgrown, one twice as long takes its place; the old one
+// stays until the Region ends, because readers may be in it.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "fs/backing_id.h"
+#include "fs/extents.h"
+#include "pmem/mapping.h"
+#include "pmem/mutex.h"
+#include "pmem/result.h"
+#include "pmem/unique_fd.h"
+
+namespace pmemfs {
+
+struct WriteRequest {
+  std::uint64_t offset_bytes = 0;
+  std::span<const std::byte> bytes;
+  bool at_end = false;       // O_APPEND: the offset is the end, whatever it is
+  bool kill_suidgid = false;  // the writer may not keep set-id bits alive
+};
+
+class Region {
+ public:
+  // Opens what the (O_PATH) descriptor refers to. Errors: those of open(2).
+  [[nodiscard]] static pmem::Result<std::shared_ptr<Region>> open(
+      int path_fd, pmem::Access access);
+
+  // Takes over a descriptor open for reading and writing.
+  [[nodiscard]] static pmem::Result<std::shared_ptr<Region>> adopt(
+      pmem::UniqueFd fd);
+
+  // Makes sure that the region can be written (kReadWrite), or read.
+  // Errors: those of open(2): EACCES, EROFS, ETXTBSY.
+  [[nodiscard]] pmem::Result<void> allow(int path_fd, pmem::Access access)
+      PMEM_EXCLUDES(mutex_);
+
+  // Reads up to to.size() bytes; fewer at the end of the file, 0 beyond it.
+  // Errors: EIO (the memory or the file system failed before the first byte),
+  // EBADF (not open for reading).
+  [[nodiscard]] pmem::Result<std::size_t> read(std::uint64_t offset_bytes,
+                                               std::span<std::byte> to);
+
+  // Writes; the count is short when space ran out on the way.
+  // Errors: ENOSPC, EDQUOT, EFBIG, EIO, EBADF (not open for writing).
+  [[nodiscard]] pmem::Result<std::size_t> write(const WriteRequest& request);
+
+  // Sets the length; what is added is a hole. Errors: those of ftruncate(2).
+  [[nodiscard]] pmem::Result<void> truncate(std::uint64_t length_bytes);
+
+  // fallocate(2), with its modes and errors.
+  [[nodiscard]] pmem::Result<void> allocate(int mode,
+                                            std::uint64_t offset_bytes,
+                                            std::uint64_t length_bytes);
+
+  // lseek(2) for SEEK_DATA and SEEK_HOLE. Errors: ENXIO, EINVAL.
+  [[nodiscard]] pmem::Result<std::uint64_t> seek(std::uint64_t offset_bytes,
+                                                 int whence) const;
+
+  // copy_file_range(2) between the backing files.
+  [[nodiscard]] static pmem::Result<std::size_t> copy_range(
+      Region& from, std::uint64_t from_offset, Region& to,
+      std::uint64_t to_offset, std::size_t length_bytes);
+
+  // Makes everything written durable: fsync(2), or fdatasync(2).
+  [[nodiscard]] pmem::Result<void> sync(bool data_only);
+
+  // Stores through a mapping do not always move the file's time of modification.
+  // This sets it to the time of the last write, if the file shows an older one.
+  void settle_times();
+
+  // The length that readers may see, given the backing file's: an append shows
+  // only when its bytes are in place.
+  [[nodiscard]] std::uint64_t visible_size(std::uint64_t backing_size) const;
+
+  // A descriptor of the backing file, for the kernel to open (passthrough).
+  [[nodiscard]] int backing_fd() const;
+
+  // The kernel's name for the backing file, while it uses it.
+  [[nodiscard]] BackingId& backing_id() { return backing_id_; }
+
+  // DAX: writes of several threads may then run side by side.
+  [[nodiscard]] bool is_dax() const { return is_dax_; }
+
+  Region(const Region&) = delete;
+  Region& operator=(const Region&) = delete;
+  ~Region();
+
+ private:
+  static constexpr std::uint64_t kNotExtending =
+      std::numeric_limits<std::uint64_t>::max();
+
+  Region() = default;
+
+  void learn_about(int fd);
+  pmem::Result<void> install(pmem::UniqueFd fd, int open_flags)
+      PMEM_REQUIRES(mutex_);
+
+  const pmem::Mapping* mapping_for(std::uint64_t end, bool for_writing)
+      PMEM_EXCLUDES(mutex_);
+  std::uint64_t capacity_for(std::uint64_t end, bool for_writing) const;
+
+  pmem::Result<std::size_t> read_data(std::uint64_t offset,
+                                      std::span<std::byte> to);
+  pmem::Result<std::size_t> read_around_holes(std::uint64_t offset,
+                                              std::span<std::byte> to);
+
+  pmem::Result<std::size_t> write_inside(const WriteRequest& request);
+  pmem::Result<std::size_t> write_and_extend(WriteRequest request)
+      PMEM_EXCLUDES(length_mutex_);
+  bool extend(int fd, std::uint64_t old_size, ByteRange range);
+  bool make_blocks(int fd, ByteRange range);
+  bool store(std::uint64_t offset, std::span<const std::byte> bytes);
+  pmem::Result<std::size_t> write_natively(std::uint64_t offset,
+                                           std::span<const std::byte> bytes);
+  void drop_privileges(int fd, mode_t mode);
+
+  bool is_dax_ = false;
+  bool read_faults_allocate_ = false;
+
+  // The descriptors that the sources own; -1 until somebody needs them.
+  std::atomic<int> read_fd_ = -1;
+  std::atomic<int> write_fd_ = -1;
+  std::atomic<const pmem::Mapping*> mapping_ = nullptr;
+  std::atomic<bool> is_unmappable_ = false;
+
+  std::atomic<std::int64_t> last_write_ns_ = 0;  // CLOCK_REALTIME; 0: settled
+  std::atomic<std::uint64_t> extending_from_ = kNotExtending;
+  std::atomic<bool> has_dropped_capabilities_ = false;
+  AllocatedRanges allocated_;
+  BackingId backing_id_;
+
+  // Held by what changes the length of the file.
+  pmem::Mutex length_mutex_;
+
+  pmem::Mutex mutex_;
+  std::vector<std::unique_ptr<pmem::Source>> sources_ PMEM_GUARDED_BY(mutex_);
+  std::vector<pmem::UniqueFd> other_fds_ PMEM_GUARDED_BY(mutex_);
+  const pmem::Source* source_ PMEM_GUARDED_BY(mutex_) = nullptr;
+  std::vector<std::unique_ptr<pmem::Mapping>> mappings_
+      PMEM_GUARDED_BY(mutex_);
+};
+
+}  // namespace pmemfs

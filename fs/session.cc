@@ -1,0 +1,136 @@
+#include "fs/session.h"
+
+#include <fuse_lowlevel.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "fs/fuse_ops.h"
+
+namespace pmemfs {
+namespace {
+
+using pmem::fail;
+using pmem::Result;
+
+// libfuse's argument list, built from words of our own.
+class FuseArguments {
+ public:
+  explicit FuseArguments(const SessionOptions& options) {
+    ::fuse_opt_add_arg(&arguments_, "pmemfs");
+    add_option("default_permissions");
+    add_option("subtype=pmemfs");
+    for (const std::string& option : options.mount_options) {
+      add_option(option);
+    }
+    if (options.io_uring) {
+      add_option("io_uring");
+    }
+    if (options.debug) {
+      add_option("debug");
+    }
+  }
+  ~FuseArguments() { ::fuse_opt_free_args(&arguments_); }
+  FuseArguments(const FuseArguments&) = delete;
+  FuseArguments& operator=(const FuseArguments&) = delete;
+
+  struct fuse_args* get() { return &arguments_; }
+
+ private:
+  void add_option(const std::string& option) {
+    ::fuse_opt_add_arg(&arguments_, "-o");
+    ::fuse_opt_add_arg(&arguments_, option.c_str());
+  }
+
+  struct fuse_args arguments_ = {0, nullptr, 0};
+};
+
+struct SessionDeleter {
+  void operator()(struct fuse_session* session) const {
+    ::fuse_session_destroy(session);
+  }
+};
+
+struct LoopConfigDeleter {
+  void operator()(struct fuse_loop_config* config) const {
+    ::fuse_loop_cfg_destroy(config);
+  }
+};
+
+pmem::Error why_not_mounted(const std::string& mountpoint) {
+  const std::string doing = "mounting at \"" + mountpoint + "\"";
+  if (::access("/dev/fuse", F_OK) != 0) {
+    return {ENODEV, doing};
+  }
+  if (::geteuid() == 0 && !has_cap_sys_admin()) {
+    return {EPERM, doing};
+  }
+  return {EIO, doing};
+}
+
+}  // namespace
+
+struct Session::State {
+  State(FileSystem& file_system, const SessionOptions& options)
+      : connection{file_system,
+                   {file_system.options().io, options.io_uring,
+                    has_cap_sys_admin()},
+                   {},
+                   {}},
+        max_threads(options.max_threads) {}
+
+  Connection connection;
+  unsigned max_threads;
+  std::unique_ptr<struct fuse_session, SessionDeleter> session;
+  bool is_mounted = false;
+};
+
+Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Session::~Session() {
+  if (state_->is_mounted) {
+    ::fuse_session_unmount(state_->session.get());
+  }
+}
+
+Result<std::unique_ptr<Session>> Session::create(
+    FileSystem& file_system, const SessionOptions& options) {
+  auto state = std::make_unique<State>(file_system, options);
+  FuseArguments arguments(options);
+  state->session.reset(::fuse_session_new(arguments.get(), &fuse_operations(),
+                                          sizeof(struct fuse_lowlevel_ops),
+                                          &state->connection));
+  if (state->session == nullptr) {
+    return fail(EINVAL, "starting libfuse with these options");
+  }
+  if (::fuse_session_mount(state->session.get(), options.mountpoint.c_str()) !=
+      0) {
+    return tl::unexpected(why_not_mounted(options.mountpoint));
+  }
+  state->is_mounted = true;
+  return std::unique_ptr<Session>(new Session(std::move(state)));
+}
+
+Result<void> Session::run(const ReadyCallback& on_ready) {
+  struct fuse_session* session = state_->session.get();
+  state_->connection.on_ready = on_ready;
+  if (::fuse_set_signal_handlers(session) != 0) {
+    return fail(EIO, "setting signal handlers");
+  }
+  const std::unique_ptr<struct fuse_loop_config, LoopConfigDeleter> config(
+      ::fuse_loop_cfg_create());
+  ::fuse_loop_cfg_set_max_threads(config.get(), state_->max_threads);
+  const int ended = ::fuse_session_loop_mt(session, config.get());
+  ::fuse_remove_signal_handlers(session);
+  ::fuse_session_unmount(session);
+  state_->is_mounted = false;
+  // Positive: the number of the signal that asked for the end.
+  if (ended < 0) {
+    return fail(-ended, "serving requests");
+  }
+  return {};
+}
+
+}  // namespace pmemfs

@@ -1,0 +1,515 @@
+#include "fs/source_node.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+#include <cstdio>
+#include <linux/limits.h>
+
+#include "fs/proc_path.h"
+#include "fs/source_directory.h"
+#include "fs/xattr_table.h"
+
+namespace pmemfs {
+namespace {
+
+using pmem::Access;
+using pmem::fail;
+using pmem::fail_errno;
+using pmem::pass_on;
+using pmem::Result;
+using pmem::UniqueFd;
+
+// A single name in a directory, not followed if it is a link, and never one that
+// leads out of the directory.
+UniqueFd open_child(int directory, const char* name) {
+  struct open_how how = {};
+  how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const long fd =
+        ::syscall(SYS_openat2, directory, name, &how, sizeof(how));
+    // EAGAIN: the kernel lost sight of the path because of a rename elsewhere.
+    if (fd >= 0 || errno != EAGAIN) {
+      return UniqueFd(static_cast<int>(fd));
+    }
+  }
+  return {};
+}
+
+UniqueFd reopen(int path_fd, int flags) {
+  return UniqueFd(::open(ProcPath(path_fd).c_str(), flags | O_CLOEXEC));
+}
+
+Access access_of(int open_flags) {
+  return (open_flags & O_ACCMODE) == O_RDONLY ? Access::kRead
+                                              : Access::kReadWrite;
+}
+
+Result<void> check(int status, const char* doing) {
+  if (status != 0) {
+    return fail_errno(doing);
+  }
+  return {};
+}
+
+Result<void> change_mode(int path_fd, mode_t mode) {
+  return check(::chmod(ProcPath(path_fd).c_str(), mode), "chmod");
+}
+
+Result<void> change_owner(int path_fd, const AttributeChange& change) {
+  constexpr auto kSame = static_cast<uid_t>(-1);
+  return check(::fchownat(path_fd, "", change.uid.value_or(kSame),
+                          change.gid.value_or(kSame),
+                          AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW),
+               "chown");
+}
+
+Result<void> change_times(int path_fd, const AttributeChange& change) {
+  constexpr struct timespec kSame = {.tv_sec = 0, .tv_nsec = UTIME_OMIT};
+  const std::array times = {change.atime.value_or(kSame),
+                            change.mtime.value_or(kSame)};
+  return check(::utimensat(path_fd, "", times.data(), AT_EMPTY_PATH),
+               "utimensat");
+}
+
+}  // namespace
+
+// --- attributes ---------------------------------------------------------------
+
+Result<struct stat> SourceNode::attributes() {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  const std::shared_ptr<Region> region = open_region();
+  if (region == nullptr) {
+    return tree_.attributes(fd->get());
+  }
+  region->settle_times();
+  Result<struct stat> status = tree_.attributes(fd->get());
+  if (status) {
+    status->st_size = static_cast<off_t>(
+        region->visible_size(static_cast<std::uint64_t>(status->st_size)));
+  }
+  return status;
+}
+
+Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
+                                                  OpenFile* file,
+                                                  const Caller& caller) {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  const std::shared_ptr<Region> region = open_region();
+  if (region != nullptr) {
+    region->settle_times();
+  }
+  Result<void> done;
+  {
+    const CallerScope as_caller(caller);
+    if (change.mode) {
+      done = change_mode(fd->get(), *change.mode);
+    }
+    if (done && (change.uid || change.gid)) {
+      done = change_owner(fd->get(), change);
+    }
+    if (done && change.size_bytes) {
+      done = change_size(*change.size_bytes, file);
+    }
+    if (done && (change.atime || change.mtime)) {
+      done = change_times(fd->get(), change);
+    }
+  }
+  if (!done) {
+    return pass_on(done);
+  }
+  return attributes();
+}
+
+Result<void> SourceNode::change_size(std::uint64_t size_bytes, OpenFile* file) {
+  if (file != nullptr) {
+    return file->region->truncate(size_bytes);
+  }
+  Result<std::shared_ptr<Region>> region = region_for(Access::kReadWrite);
+  if (!region) {
+    return pass_on(region);
+  }
+  return (*region)->truncate(size_bytes);
+}
+
+Result<struct statvfs> SourceNode::file_system_status() {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  struct statvfs status = {};
+  if (::fstatvfs(fd->get(), &status) != 0) {
+    return fail_errno("fstatvfs");
+  }
+  return status;
+}
+
+// --- names --------------------------------------------------------------------
+
+Result<Entry> SourceNode::lookup(const char* name) {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  UniqueFd child = open_child(fd->get(), name);
+  if (!child.valid()) {
+    return fail_errno("lookup");
+  }
+  return tree_.adopt(std::move(child));
+}
+
+Result<Entry> SourceNode::make_node(const char* name, mode_t mode, dev_t device,
+                                    const Caller& caller) {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  {
+    const CallerScope as_caller(caller);
+    if (::mknodat(fd->get(), name, mode, device) != 0) {
+      return fail_errno("mknod");
+    }
+  }
+  return lookup(name);
+}
+
+Result<Entry> SourceNode::make_directory(const char* name, mode_t mode,
+                                         const Caller& caller) {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  {
+    const CallerScope as_caller(caller);
+    if (::mkdirat(fd->get(), name, mode) != 0) {
+      return fail_errno("mkdir");
+    }
+  }
+  return lookup(name);
+}
+
+Result<Entry> SourceNode::make_symlink(const char* name, const char* target,
+                                       const Caller& caller) {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  {
+    const CallerScope as_caller(caller);
+    if (::symlinkat(target, fd->get(), name) != 0) {
+      return fail_errno("symlink");
+    }
+  }
+  return lookup(name);
+}
+
+Result<Entry> SourceNode::link(Node& node, const char* name,
+                               const Caller& caller) {
+  Result<PathFd> directory = anchor_.open();
+  Result<PathFd> file = node.path_fd();
+  if (!directory || !file) {
+    return pass_on(!directory ? directory : file);
+  }
+  {
+    const CallerScope as_caller(caller);
+    if (::linkat(AT_FDCWD, ProcPath(file->get()).c_str(), directory->get(),
+                 name, AT_SYMLINK_FOLLOW) != 0) {
+      return fail_errno("link");
+    }
+  }
+  return lookup(name);
+}
+
+Result<void> SourceNode::remove_file(const char* name, const Caller& caller) {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  const CallerScope as_caller(caller);
+  return check(::unlinkat(fd->get(), name, 0), "unlink");
+}
+
+Result<void> SourceNode::remove_directory(const char* name,
+                                          const Caller& caller) {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  const CallerScope as_caller(caller);
+  return check(::unlinkat(fd->get(), name, AT_REMOVEDIR), "rmdir");
+}
+
+Result<void> SourceNode::rename(const char* name, Node& to,
+                                const char* new_name, unsigned flags,
+                                const Caller& caller) {
+  Result<PathFd> from_fd = anchor_.open();
+  Result<PathFd> to_fd = to.path_fd();
+  if (!from_fd || !to_fd) {
+    return pass_on(!from_fd ? from_fd : to_fd);
+  }
+  const CallerScope as_caller(caller);
+  return check(
+      ::renameat2(from_fd->get(), name, to_fd->get(), new_name, flags),
+      "rename");
+}
+
+Result<std::string> SourceNode::read_link() {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  std::array<char, PATH_MAX> target;
+  const ssize_t length =
+      ::readlinkat(fd->get(), "", target.data(), target.size());
+  if (length < 0) {
+    return fail_errno("readlink");
+  }
+  return std::string(target.data(), static_cast<std::size_t>(length));
+}
+
+Result<std::unique_ptr<DirectoryStream>> SourceNode::open_directory() {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  UniqueFd directory = reopen(fd->get(), O_RDONLY | O_DIRECTORY);
+  struct stat status = {};
+  if (!directory.valid() || ::fstat(directory.get(), &status) != 0) {
+    return fail_errno("opendir");
+  }
+  return make_source_directory_stream(std::move(directory), status.st_dev,
+                                      tree_);
+}
+
+// --- open files ---------------------------------------------------------------
+
+std::shared_ptr<Region> SourceNode::open_region() {
+  const pmem::Lock lock(mutex_);
+  return region_.lock();
+}
+
+void SourceNode::keep_region(const std::shared_ptr<Region>& region) {
+  const pmem::Lock lock(mutex_);
+  region_ = region;
+}
+
+Result<std::shared_ptr<Region>> SourceNode::region_for(Access access) {
+  if (type_ != S_IFREG) {
+    return fail(type_ == S_IFDIR ? EISDIR : EINVAL, "open");
+  }
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  const pmem::Lock lock(mutex_);
+  if (std::shared_ptr<Region> region = region_.lock()) {
+    Result<void> allowed = region->allow(fd->get(), access);
+    if (!allowed) {
+      return pass_on(allowed);
+    }
+    return region;
+  }
+  Result<std::shared_ptr<Region>> region = Region::open(fd->get(), access);
+  if (region) {
+    region_ = *region;
+  }
+  return region;
+}
+
+Result<std::unique_ptr<OpenFile>> SourceNode::open(int flags,
+                                                   const Caller& caller) {
+  Result<std::shared_ptr<Region>> region = region_for(access_of(flags));
+  // A file that cannot be read was opened for writing alone.
+  if (region && (flags & O_ACCMODE) == O_RDWR) {
+    region = region_for(Access::kRead);
+  }
+  if (!region) {
+    return pass_on(region);
+  }
+  if ((flags & O_TRUNC) != 0) {
+    const CallerScope as_caller(caller);
+    Result<void> cut = (*region)->truncate(0);
+    if (!cut) {
+      return pass_on(cut);
+    }
+  }
+  auto file = std::make_unique<OpenFile>();
+  file->region = std::move(*region);
+  return file;
+}
+
+Result<CreatedFile> SourceNode::create(const char* name, mode_t mode, int flags,
+                                       const Caller& caller) {
+  Result<PathFd> directory = anchor_.open();
+  if (!directory) {
+    return pass_on(directory);
+  }
+  // Readable and writable whatever the caller wants: the region serves others,
+  // too, and at its creation a file's mode does not restrict its maker.
+  constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  UniqueFd fd;
+  {
+    const CallerScope as_caller(caller);
+    fd = UniqueFd(::openat(directory->get(), name, kFlags, mode));
+  }
+  if (fd.valid()) {
+    return adopt_created(std::move(fd));
+  }
+  if (errno == EEXIST && (flags & O_EXCL) == 0) {
+    return open_existing(name, flags, caller);
+  }
+  return fail_errno("create");
+}
+
+Result<CreatedFile> SourceNode::create_nameless(mode_t mode, int flags,
+                                                const Caller& caller) {
+  Result<PathFd> directory = anchor_.open();
+  if (!directory) {
+    return pass_on(directory);
+  }
+  UniqueFd fd;
+  {
+    const CallerScope as_caller(caller);
+    fd = UniqueFd(::openat(directory->get(), ".",
+                           O_TMPFILE | O_RDWR | O_CLOEXEC | (flags & O_EXCL),
+                           mode));
+  }
+  if (!fd.valid()) {
+    return fail_errno("tmpfile");
+  }
+  return adopt_created(std::move(fd));
+}
+
+Result<CreatedFile> SourceNode::adopt_created(UniqueFd fd) {
+  UniqueFd path_fd = reopen(fd.get(), O_PATH);
+  if (!path_fd.valid()) {
+    return fail_errno("create");
+  }
+  Result<std::shared_ptr<Region>> region = Region::adopt(std::move(fd));
+  if (!region) {
+    return pass_on(region);
+  }
+  Result<Entry> entry = tree_.adopt(std::move(path_fd));
+  if (!entry) {
+    return pass_on(entry);
+  }
+  auto* node = static_cast<SourceNode*>(entry->node);
+  node->keep_region(*region);
+  CreatedFile created;
+  created.entry = *entry;
+  created.file = std::make_unique<OpenFile>();
+  created.file->region = std::move(*region);
+  return created;
+}
+
+// Somebody was faster, or the kernel's knowledge was old.
+Result<CreatedFile> SourceNode::open_existing(const char* name, int flags,
+                                              const Caller& caller) {
+  Result<Entry> entry = lookup(name);
+  if (!entry) {
+    return pass_on(entry);
+  }
+  Result<std::unique_ptr<OpenFile>> file = entry->node->open(flags, caller);
+  if (!file) {
+    tree_.shared().nodes.forget(*entry->node, 1);
+    return pass_on(file);
+  }
+  CreatedFile created;
+  created.entry = *entry;
+  created.file = std::move(*file);
+  return created;
+}
+
+// --- extended attributes --------------------------------------------------------
+
+Result<std::string> SourceNode::get_xattr(const char* name) {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  if (is_virtual_xattr(name)) {
+    if (type_ != S_IFREG) {
+      return fail(ENODATA, "getxattr");
+    }
+    Result<FileFacts> facts = FileFacts::create(fd->get());
+    if (!facts) {
+      return pass_on(facts);
+    }
+    return get_virtual_xattr(*facts, name);
+  }
+  std::array<char, XATTR_SIZE_MAX> value;
+  const ssize_t length = ::getxattr(ProcPath(fd->get()).c_str(), name,
+                                    value.data(), value.size());
+  if (length < 0) {
+    return fail_errno("getxattr");
+  }
+  return std::string(value.data(), static_cast<std::size_t>(length));
+}
+
+Result<std::string> SourceNode::list_xattrs() {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  std::array<char, XATTR_LIST_MAX> names;
+  const ssize_t length =
+      ::listxattr(ProcPath(fd->get()).c_str(), names.data(), names.size());
+  if (length < 0 && errno != EOPNOTSUPP) {
+    return fail_errno("listxattr");
+  }
+  std::string listed;
+  // A copy may carry stale attributes of our names: ours stand for them.
+  for (const char* name = names.data(); name < names.data() + length;
+       name += std::string_view(name).size() + 1) {
+    if (!is_virtual_xattr(name)) {
+      listed.append(name, std::string_view(name).size() + 1);
+    }
+  }
+  if (type_ == S_IFREG && tree_.shared().list_virtual_xattrs) {
+    listed += list_virtual_xattrs();
+  }
+  return listed;
+}
+
+Result<void> SourceNode::set_xattr(const char* name, std::string_view value,
+                                   int flags, const Caller& caller) {
+  if (is_virtual_xattr(name)) {
+    return fail(EOPNOTSUPP, "setxattr");
+  }
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  const CallerScope as_caller(caller);
+  return check(::setxattr(ProcPath(fd->get()).c_str(), name, value.data(),
+                          value.size(), flags),
+               "setxattr");
+}
+
+Result<void> SourceNode::remove_xattr(const char* name, const Caller& caller) {
+  if (is_virtual_xattr(name)) {
+    return fail(EOPNOTSUPP, "removexattr");
+  }
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  const CallerScope as_caller(caller);
+  return check(::removexattr(ProcPath(fd->get()).c_str(), name),
+               "removexattr");
+}
+
+}  // namespace pmemfs

@@ -1,0 +1,87 @@
+// An inode of a directory source. See node.h for what the members mean and
+// source_tree.h for how it is reached. Any thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "fs/node.h"
+#include "fs/source_tree.h"
+
+namespace pmemfs {
+
+class SourceNode : public Node {
+ public:
+  SourceNode(SourceTree& tree, pmem::UniqueFd path_fd, int mount_fd,
+             mode_t type)
+      : tree_(tree),
+        type_(type & S_IFMT),
+        anchor_(std::move(path_fd), tree.shared().anchors, mount_fd) {}
+
+  [[nodiscard]] bool is_same_inode(int fd) const {
+    return anchor_.is_same_inode(fd);
+  }
+
+  pmem::Result<struct stat> attributes() override;
+  pmem::Result<struct stat> change_attributes(const AttributeChange& change,
+                                              OpenFile* file,
+                                              const Caller& caller) override;
+  pmem::Result<struct statvfs> file_system_status() override;
+
+  pmem::Result<Entry> lookup(const char* name) override;
+  pmem::Result<Entry> make_node(const char* name, mode_t mode, dev_t device,
+                                const Caller& caller) override;
+  pmem::Result<Entry> make_directory(const char* name, mode_t mode,
+                                     const Caller& caller) override;
+  pmem::Result<Entry> make_symlink(const char* name, const char* target,
+                                   const Caller& caller) override;
+  pmem::Result<Entry> link(Node& node, const char* name,
+                           const Caller& caller) override;
+  pmem::Result<void> remove_file(const char* name,
+                                 const Caller& caller) override;
+  pmem::Result<void> remove_directory(const char* name,
+                                      const Caller& caller) override;
+  pmem::Result<void> rename(const char* name, Node& to, const char* new_name,
+                            unsigned flags, const Caller& caller) override;
+  pmem::Result<CreatedFile> create(const char* name, mode_t mode, int flags,
+                                   const Caller& caller) override;
+  pmem::Result<CreatedFile> create_nameless(mode_t mode, int flags,
+                                            const Caller& caller) override;
+  pmem::Result<std::unique_ptr<DirectoryStream>> open_directory() override;
+
+  pmem::Result<std::unique_ptr<OpenFile>> open(int flags,
+                                               const Caller& caller) override;
+  pmem::Result<std::string> read_link() override;
+
+  pmem::Result<std::string> get_xattr(const char* name) override;
+  pmem::Result<std::string> list_xattrs() override;
+  pmem::Result<void> set_xattr(const char* name, std::string_view value,
+                               int flags, const Caller& caller) override;
+  pmem::Result<void> remove_xattr(const char* name,
+                                  const Caller& caller) override;
+
+  pmem::Result<PathFd> path_fd() const override { return anchor_.open(); }
+
+ private:
+  // The region of a file that somebody has open, or null.
+  std::shared_ptr<Region> open_region() PMEM_EXCLUDES(mutex_);
+  // The same, opened now if it is not yet, and good for `access`.
+  pmem::Result<std::shared_ptr<Region>> region_for(pmem::Access access)
+      PMEM_EXCLUDES(mutex_);
+  void keep_region(const std::shared_ptr<Region>& region)
+      PMEM_EXCLUDES(mutex_);
+
+  pmem::Result<void> change_size(std::uint64_t size_bytes, OpenFile* file);
+  pmem::Result<CreatedFile> adopt_created(pmem::UniqueFd fd);
+  pmem::Result<CreatedFile> open_existing(const char* name, int flags,
+                                          const Caller& caller);
+
+  SourceTree& tree_;
+  const mode_t type_;  // S_IFREG, S_IFDIR, ...
+  const Anchor anchor_;
+
+  pmem::Mutex mutex_;
+  std::weak_ptr<Region> region_ PMEM_GUARDED_BY(mutex_);
+};
+
+}  // namespace pmemfs

@@ -1,0 +1,101 @@
+#include "fs/top_directory.h"
+
+#include <dirent.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+namespace pmemfs {
+namespace {
+
+using pmem::fail;
+using pmem::pass_on;
+using pmem::Result;
+
+// No source has this number for one of its files: the upper 16 bits are 0.
+constexpr ino_t kTopInode = 1;
+
+class TopDirectoryStream : public DirectoryStream {
+ public:
+  explicit TopDirectoryStream(std::vector<std::string> names)
+      : names_(std::move(names)) {}
+
+  Result<std::optional<DirectoryEntry>> entry_at(std::uint64_t offset) override {
+    if (offset >= names_.size()) {
+      return std::nullopt;
+    }
+    return DirectoryEntry{names_[offset].c_str(), kTopInode, DT_DIR, offset + 1};
+  }
+
+  Result<void> sync(bool /*data_only*/) override { return {}; }
+
+ private:
+  const std::vector<std::string> names_;
+};
+
+}  // namespace
+
+TopDirectory::TopDirectory(std::vector<Member> members)
+    : members_(std::move(members)), made_() {
+  ::clock_gettime(CLOCK_REALTIME, &made_);
+}
+
+Result<struct stat> TopDirectory::attributes() {
+  struct stat status = {};
+  status.st_ino = kTopInode;
+  status.st_mode = S_IFDIR | 0555;
+  status.st_nlink = 2 + members_.size();
+  status.st_uid = ::geteuid();
+  status.st_gid = ::getegid();
+  status.st_blksize = 4096;
+  status.st_atim = status.st_mtim = status.st_ctim = made_;
+  return status;
+}
+
+Result<struct statvfs> TopDirectory::file_system_status() {
+  struct statvfs sum = {};
+  sum.f_bsize = sum.f_frsize = 4096;
+  sum.f_namemax = 255;
+  std::set<unsigned long> counted;
+  for (const Member& member : members_) {
+    Result<struct statvfs> one = member.tree->file_system_status();
+    if (!one) {
+      return pass_on(one);
+    }
+    if (!counted.insert(one->f_fsid).second) {
+      continue;
+    }
+    const auto in_our_blocks = [&](fsblkcnt_t blocks) {
+      return blocks * one->f_frsize / sum.f_frsize;
+    };
+    sum.f_blocks += in_our_blocks(one->f_blocks);
+    sum.f_bfree += in_our_blocks(one->f_bfree);
+    sum.f_bavail += in_our_blocks(one->f_bavail);
+    sum.f_files += one->f_files;
+    sum.f_ffree += one->f_ffree;
+    sum.f_favail += one->f_favail;
+  }
+  return sum;
+}
+
+Result<Entry> TopDirectory::lookup(const char* name) {
+  const auto found =
+      std::find_if(members_.begin(), members_.end(),
+                   [&](const Member& member) { return member.name == name; });
+  if (found == members_.end()) {
+    return fail(ENOENT, "lookup");
+  }
+  return found->tree->root();
+}
+
+Result<std::unique_ptr<DirectoryStream>> TopDirectory::open_directory() {
+  std::vector<std::string> names = {".", ".."};
+  for (const Member& member : members_) {
+    names.push_back(member.name);
+  }
+  return std::make_unique<TopDirectoryStream>(std::move(names));
+}
+
+}  // namespace pmemfs
