@@ -1,6 +1,6 @@
 // The number under which the kernel knows a backing file (passthrough). A file
-// has one for all who have it open: the first open registers it, the last release
-// gives it back. Any thread.
+// has one for all who have it open: the first open registers it, the last
+// release gives it back. Any thread.
 #pragma once
 
 #include "pmem/mutex.h"

@@ -34,9 +34,8 @@ struct ExtentQuery {
 // A store there finds its block: not compressed, not inside the inode, and not
 // shared with another file, which would have to be copied first.
 bool takes_stores(const struct fiemap_extent& extent) {
-  constexpr std::uint32_t kNeedsNewBlock = FIEMAP_EXTENT_ENCODED |
-                                           FIEMAP_EXTENT_DATA_INLINE |
-                                           FIEMAP_EXTENT_SHARED;
+  constexpr std::uint32_t kNeedsNewBlock =
+      FIEMAP_EXTENT_ENCODED | FIEMAP_EXTENT_DATA_INLINE | FIEMAP_EXTENT_SHARED;
   return (extent.fe_flags & kNeedsNewBlock) == 0;
 }
 
@@ -95,9 +94,9 @@ bool has_holes(int fd, const struct stat& status) {
 
 bool read_faults_allocate(int fd) {
   struct statfs status = {};
-  return ::fstatfs(fd, &status) == 0 && (status.f_type == TMPFS_MAGIC ||
-                                         status.f_type == RAMFS_MAGIC ||
-                                         status.f_type == HUGETLBFS_MAGIC);
+  return ::fstatfs(fd, &status) == 0 &&
+         (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC ||
+          status.f_type == HUGETLBFS_MAGIC);
 }
 
 bool AllocatedRanges::covers(int fd, ByteRange range) {

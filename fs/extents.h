@@ -1,10 +1,10 @@
-// Which parts of a file have blocks. Free functions on a descriptor, and a cache
-// of what they found. The functions may be called from any thread.
+// Which parts of a file have blocks. Free functions on a descriptor, and a
+// cache of what they found. The functions may be called from any thread.
 //
 // SEEK_HOLE alone is no answer: it calls blocks that were allocated but never
-// written a hole. FIEMAP tells them apart; where a file system lacks it (tmpfs),
-// the block count does.
-// Source: fallocate(2), lseek(2), Documentation/filesystems/fiemap.rst of Linux.
+// written a hole. FIEMAP tells them apart; where a file system lacks it
+// (tmpfs), the block count does. Source: fallocate(2), lseek(2),
+// Documentation/filesystems/fiemap.rst of Linux.
 #pragma once
 
 #include <sys/stat.h>

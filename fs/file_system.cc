@@ -43,7 +43,8 @@ Result<std::unique_ptr<FileSystem>> FileSystem::create(
     if (!is_single && source.name.empty()) {
       return pmem::fail(EINVAL, "naming the source " + source.directory);
     }
-    const auto tag = static_cast<std::uint16_t>(is_single ? 0 : members.size() + 1);
+    const auto tag =
+        static_cast<std::uint16_t>(is_single ? 0 : members.size() + 1);
     Result<std::unique_ptr<SourceTree>> tree =
         SourceTree::create(source.directory, tag, shared);
     if (!tree) {

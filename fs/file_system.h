@@ -1,8 +1,8 @@
 // The file system as one object: its sources, its nodes and its options. All
 // state hangs from here; fuse_ops reaches it through fuse_req_userdata.
 //
-// create() opens the sources and makes no thread; after that every member may be
-// called from any thread.
+// create() opens the sources and makes no thread; after that every member may
+// be called from any thread.
 #pragma once
 
 #include <memory>
@@ -30,8 +30,8 @@ class FileSystem {
   [[nodiscard]] NodeTable& nodes() { return nodes_; }
   [[nodiscard]] const FileSystemOptions& options() const { return options_; }
 
-  // Whether reading a directory may look its entries up in advance: each costs a
-  // descriptor.
+  // Whether reading a directory may look its entries up in advance: each costs
+  // a descriptor.
   [[nodiscard]] bool may_look_ahead() const { return !anchors_.is_full(); }
 
   FileSystem(const FileSystem&) = delete;
@@ -45,7 +45,7 @@ class FileSystem {
   AnchorPool anchors_;
   InodeNumbers inode_numbers_;
   std::vector<std::unique_ptr<SourceTree>> trees_;
-  NodeTable nodes_;  // after what its nodes refer to
+  NodeTable nodes_;            // after what its nodes refer to
   std::unique_ptr<Node> top_;  // where the root is no source's own directory
   Node* root_ = nullptr;
 };

@@ -120,7 +120,8 @@ void reply_xattr(fuse_req_t request, const Result<std::string>& value,
   }
 }
 
-// --- session --------------------------------------------------------------------
+// --- session
+// --------------------------------------------------------------------
 
 void init(void* userdata, struct fuse_conn_info* info) {
   auto& connection = *static_cast<Connection*>(userdata);
@@ -128,12 +129,12 @@ void init(void* userdata, struct fuse_conn_info* info) {
   connection.on_ready(connection.negotiated.in_words);
 }
 
-// --- names ------------------------------------------------------------------------
+// --- names
+// ------------------------------------------------------------------------
 
 void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  answer(request, [&] {
-    reply_entry(request, node_of(request, parent).lookup(name));
-  });
+  answer(request,
+         [&] { reply_entry(request, node_of(request, parent).lookup(name)); });
 }
 
 void forget_node(fuse_req_t request, fuse_ino_t inode, std::uint64_t lookups) {
@@ -158,9 +159,9 @@ void forget_multi(fuse_req_t request, std::size_t count,
 void make_node(fuse_req_t request, fuse_ino_t parent, const char* name,
                mode_t mode, dev_t device) {
   answer(request, [&] {
-    reply_entry(request, node_of(request, parent)
-                             .make_node(name, mode, device,
-                                        caller_of(request)));
+    reply_entry(request,
+                node_of(request, parent)
+                    .make_node(name, mode, device, caller_of(request)));
   });
 }
 
@@ -183,24 +184,24 @@ void make_symlink(fuse_req_t request, const char* target, fuse_ino_t parent,
 void link(fuse_req_t request, fuse_ino_t inode, fuse_ino_t parent,
           const char* name) {
   answer(request, [&] {
-    reply_entry(request, node_of(request, parent)
-                             .link(node_of(request, inode), name,
-                                   caller_of(request)));
+    reply_entry(request,
+                node_of(request, parent)
+                    .link(node_of(request, inode), name, caller_of(request)));
   });
 }
 
 void remove_file(fuse_req_t request, fuse_ino_t parent, const char* name) {
   answer(request, [&] {
-    reply_done(request, node_of(request, parent)
-                            .remove_file(name, caller_of(request)));
+    reply_done(request,
+               node_of(request, parent).remove_file(name, caller_of(request)));
   });
 }
 
-void remove_directory(fuse_req_t request, fuse_ino_t parent,
-                      const char* name) {
+void remove_directory(fuse_req_t request, fuse_ino_t parent, const char* name) {
   answer(request, [&] {
-    reply_done(request, node_of(request, parent)
-                            .remove_directory(name, caller_of(request)));
+    reply_done(
+        request,
+        node_of(request, parent).remove_directory(name, caller_of(request)));
   });
 }
 
@@ -224,7 +225,8 @@ void read_link(fuse_req_t request, fuse_ino_t inode) {
   });
 }
 
-// --- attributes -------------------------------------------------------------------
+// --- attributes
+// -------------------------------------------------------------------
 
 void get_attributes(fuse_req_t request, fuse_ino_t inode,
                     struct fuse_file_info* /*info*/) {
@@ -263,10 +265,9 @@ void set_attributes(fuse_req_t request, fuse_ino_t inode, struct stat* wanted,
                     int which, struct fuse_file_info* info) {
   answer(request, [&] {
     reply_attributes(request, node_of(request, inode)
-                                  .change_attributes(
-                                      to_change(*wanted, which),
-                                      handle_of<OpenFile>(info),
-                                      caller_of(request)));
+                                  .change_attributes(to_change(*wanted, which),
+                                                     handle_of<OpenFile>(info),
+                                                     caller_of(request)));
   });
 }
 
@@ -306,12 +307,13 @@ void set_xattr(fuse_req_t request, fuse_ino_t inode, const char* name,
 
 void remove_xattr(fuse_req_t request, fuse_ino_t inode, const char* name) {
   answer(request, [&] {
-    reply_done(request, node_of(request, inode)
-                            .remove_xattr(name, caller_of(request)));
+    reply_done(request,
+               node_of(request, inode).remove_xattr(name, caller_of(request)));
   });
 }
 
-// --- directories ------------------------------------------------------------------
+// --- directories
+// ------------------------------------------------------------------
 
 void open_directory(fuse_req_t request, fuse_ino_t inode,
                     struct fuse_file_info* info) {
@@ -339,13 +341,12 @@ void release_directory(fuse_req_t request, fuse_ino_t /*inode*/,
 void sync_directory(fuse_req_t request, fuse_ino_t /*inode*/, int data_only,
                     struct fuse_file_info* info) {
   answer(request, [&] {
-    reply_done(request,
-               handle_of<DirectoryStream>(info)->sync(data_only != 0));
+    reply_done(request, handle_of<DirectoryStream>(info)->sync(data_only != 0));
   });
 }
 
-// Adds one entry to a reply; the bytes it takes, more than `room` if it does not
-// fit.
+// Adds one entry to a reply; the bytes it takes, more than `room` if it does
+// not fit.
 using AddEntry = std::size_t (*)(fuse_req_t request, Node& directory,
                                  const DirectoryEntry& entry, char* to,
                                  std::size_t room);
@@ -383,9 +384,8 @@ std::size_t add_with_lookup(fuse_req_t request, Node& directory,
   if (found) {
     param = to_param(request, *found);
   }
-  const std::size_t used =
-      ::fuse_add_direntry_plus(request, to, room, entry.name, &param,
-                               static_cast<off_t>(entry.offset));
+  const std::size_t used = ::fuse_add_direntry_plus(
+      request, to, room, entry.name, &param, static_cast<off_t>(entry.offset));
   if (used > room && found) {
     forget_entry(file_system, *found);
   }
@@ -428,20 +428,19 @@ void read_entries(fuse_req_t request, fuse_ino_t inode, std::size_t size,
 
 void read_directory(fuse_req_t request, fuse_ino_t inode, std::size_t size,
                     off_t offset, struct fuse_file_info* info) {
-  answer(request, [&] {
-    read_entries(request, inode, size, offset, info, add_plain);
-  });
+  answer(request,
+         [&] { read_entries(request, inode, size, offset, info, add_plain); });
 }
 
-void read_directory_plus(fuse_req_t request, fuse_ino_t inode,
-                         std::size_t size, off_t offset,
-                         struct fuse_file_info* info) {
+void read_directory_plus(fuse_req_t request, fuse_ino_t inode, std::size_t size,
+                         off_t offset, struct fuse_file_info* info) {
   answer(request, [&] {
     read_entries(request, inode, size, offset, info, add_with_lookup);
   });
 }
 
-// --- files ------------------------------------------------------------------------
+// --- files
+// ------------------------------------------------------------------------
 
 // How the kernel shall serve the open file.
 void choose_io(fuse_req_t request, OpenFile& file,
@@ -458,8 +457,8 @@ void choose_io(fuse_req_t request, OpenFile& file,
   }
   const bool kernel_reads = io == IoMode::kPassthrough && file.uses_backing_id;
   info.direct_io = io != IoMode::kCached && !kernel_reads ? 1 : 0;
-  // On DAX there is no page to lock; elsewhere writes of one file take turns, as
-  // they do on the file system beneath.
+  // On DAX there is no page to lock; elsewhere writes of one file take turns,
+  // as they do on the file system beneath.
   info.parallel_direct_writes = file.region->is_dax() ? 1 : 0;
 }
 
@@ -552,9 +551,8 @@ void read_file(fuse_req_t request, fuse_ino_t /*inode*/, std::size_t size,
                off_t offset, struct fuse_file_info* info) {
   answer(request, [&] {
     const std::span<std::byte> buffer = reply_buffer(request, size);
-    const Result<std::size_t> got =
-        handle_of<OpenFile>(info)->region->read(
-            static_cast<std::uint64_t>(offset), buffer);
+    const Result<std::size_t> got = handle_of<OpenFile>(info)->region->read(
+        static_cast<std::uint64_t>(offset), buffer);
     if (!got) {
       reply_error(request, got.error());
       return;
@@ -619,9 +617,8 @@ void allocate_file(fuse_req_t request, fuse_ino_t /*inode*/, int mode,
 void seek_file(fuse_req_t request, fuse_ino_t /*inode*/, off_t offset,
                int whence, struct fuse_file_info* info) {
   answer(request, [&] {
-    const Result<std::uint64_t> found =
-        handle_of<OpenFile>(info)->region->seek(
-            static_cast<std::uint64_t>(offset), whence);
+    const Result<std::uint64_t> found = handle_of<OpenFile>(info)->region->seek(
+        static_cast<std::uint64_t>(offset), whence);
     if (!found) {
       reply_error(request, found.error());
       return;
@@ -635,11 +632,11 @@ void copy_file(fuse_req_t request, fuse_ino_t /*from*/, off_t from_offset,
                off_t to_offset, struct fuse_file_info* to_info,
                std::size_t length, int /*flags*/) {
   answer(request, [&] {
-    const Result<std::size_t> copied = Region::copy_range(
-        *handle_of<OpenFile>(from_info)->region,
-        static_cast<std::uint64_t>(from_offset),
-        *handle_of<OpenFile>(to_info)->region,
-        static_cast<std::uint64_t>(to_offset), length);
+    const Result<std::size_t> copied =
+        Region::copy_range(*handle_of<OpenFile>(from_info)->region,
+                           static_cast<std::uint64_t>(from_offset),
+                           *handle_of<OpenFile>(to_info)->region,
+                           static_cast<std::uint64_t>(to_offset), length);
     if (!copied) {
       reply_error(request, copied.error());
       return;

@@ -1,11 +1,12 @@
 // Inode numbers that are unique in the mount and the same at each mount.
 //
-// The number of the backing file is kept, and its upper 16 bits are mixed with a
-// tag of its device: nothing for a mount's only source, 1, 2, ... for several in
-// the order of the command line, and a hash of the file system's own identifier
-// for what is mounted somewhere inside a source.
+// The number of the backing file is kept, and its upper 16 bits are mixed with
+// a tag of its device: nothing for a mount's only source, 1, 2, ... for several
+// in the order of the command line, and a hash of the file system's own
+// identifier for what is mounted somewhere inside a source.
 //
-// add_source() comes before the threads; unique() may be called from any of them.
+// add_source() comes before the threads; unique() may be called from any of
+// them.
 #pragma once
 
 #include <sys/types.h>

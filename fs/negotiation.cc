@@ -2,24 +2,32 @@
 
 #include <fuse_lowlevel.h>
 #include <linux/capability.h>
+#include <linux/io_uring.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 
+#include "pmem/unique_fd.h"
+
 namespace pmemfs {
 namespace {
 
-// Requests that the kernel may keep under way; its default of 12 starves readers.
+// Requests that the kernel may keep under way; its default of 12 starves
+// readers.
 constexpr unsigned kMaxBackground = 64;
 
-std::string transport(bool asked, bool granted) {
+std::string transport(const KernelWishes& wishes, bool granted) {
   if (granted) {
     return "io_uring";
   }
-  return asked ? "/dev/fuse (the kernel does not offer io_uring; see "
-                 "/sys/module/fuse/parameters/enable_uring)"
-               : "/dev/fuse";
+  if (wishes.io_uring && !wishes.may_use_io_uring) {
+    return "/dev/fuse (io_uring is switched off here; see the sysctl "
+           "kernel.io_uring_disabled)";
+  }
+  return wishes.io_uring ? "/dev/fuse (the kernel does not offer io_uring; see "
+                           "/sys/module/fuse/parameters/enable_uring)"
+                         : "/dev/fuse";
 }
 
 std::string data_path(const KernelWishes& wishes, bool passthrough) {
@@ -62,6 +70,13 @@ bool has_cap_sys_admin() {
          (data[0].effective & (1U << CAP_SYS_ADMIN)) != 0;
 }
 
+bool can_make_io_uring() {
+  struct io_uring_params parameters = {};
+  const pmem::UniqueFd ring(
+      static_cast<int>(::syscall(SYS_io_uring_setup, 1, &parameters)));
+  return ring.valid();
+}
+
 Negotiated negotiate(struct fuse_conn_info& connection,
                      const KernelWishes& wishes) {
   const auto want = [&](std::uint64_t feature) {
@@ -92,18 +107,20 @@ Negotiated negotiate(struct fuse_conn_info& connection,
     want(FUSE_CAP_PARALLEL_DIROPS);
   }
   // libfuse wants it by itself; without the option it is not used.
-  granted.io_uring = wishes.io_uring && offers(FUSE_CAP_OVER_IO_URING);
+  granted.io_uring = wishes.io_uring && wishes.may_use_io_uring &&
+                     offers(FUSE_CAP_OVER_IO_URING);
   connection.max_background = kMaxBackground;
   granted.in_words =
       "FUSE " + std::to_string(connection.proto_major) + "." +
       std::to_string(connection.proto_minor) + " over " +
-      transport(wishes.io_uring, granted.io_uring) + "; " +
+      transport(wishes, granted.io_uring) + "; " +
       data_path(wishes, granted.passthrough) + "; " +
       mmap_path(wishes, granted, offers_passthrough) +
       "; no writeback cache (an acknowledged write is in the region); set-id "
       "bits removed " +
-      (granted.kill_suidgid ? "here" : "by the kernel") + "; requests of up to " +
-      std::to_string(connection.max_write >> 10) + " KiB";
+      (granted.kill_suidgid ? "here" : "by the kernel") +
+      "; requests of up to " + std::to_string(connection.max_write >> 10) +
+      " KiB";
   return granted;
 }
 

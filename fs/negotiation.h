@@ -1,5 +1,5 @@
-// What is asked of the kernel at INIT, what it grants, and the sentence about it.
-// Pure functions on libfuse's connection record; no thread rule.
+// What is asked of the kernel at INIT, what it grants, and the sentence about
+// it. Pure functions on libfuse's connection record; no thread rule.
 //
 // One code path for all kernels: what a kernel lacks is left out and reported.
 #pragma once
@@ -15,14 +15,15 @@ namespace pmemfs {
 struct KernelWishes {
   IoMode io = IoMode::kMapped;
   bool io_uring = false;
+  bool may_use_io_uring = false;  // the system lets this process have rings
   bool may_pass_through = false;  // the process has CAP_SYS_ADMIN
 };
 
 struct Negotiated {
-  bool passthrough = false;       // the kernel can open backing files itself
+  bool passthrough = false;  // the kernel can open backing files itself
   bool mmap_under_direct_io = false;
   bool io_uring = false;
-  bool kill_suidgid = false;      // set-id bits are ours to remove at a write
+  bool kill_suidgid = false;  // set-id bits are ours to remove at a write
   std::string in_words;
 };
 
@@ -31,5 +32,9 @@ struct Negotiated {
 
 // Whether this process may ask for kernel passthrough.
 [[nodiscard]] bool has_cap_sys_admin();
+
+// Whether this process may make a ring (sysctl kernel.io_uring_disabled, or a
+// seccomp filter, can forbid it).
+[[nodiscard]] bool can_make_io_uring();
 
 }  // namespace pmemfs

@@ -35,8 +35,7 @@ Result<Entry> Node::link(Node& /*node*/, const char* /*name*/,
   return fail(EPERM, "link");
 }
 
-Result<void> Node::remove_file(const char* /*name*/,
-                               const Caller& /*caller*/) {
+Result<void> Node::remove_file(const char* /*name*/, const Caller& /*caller*/) {
   return fail(EPERM, "unlink");
 }
 

@@ -2,8 +2,8 @@
 //
 // A Node is made by a lookup and lives until the kernel has forgotten all
 // lookups of it; the NodeTable owns it. Its members may be called from any
-// thread, several at a time. What a kind of node cannot do answers with the errno
-// that the base class gives.
+// thread, several at a time. What a kind of node cannot do answers with the
+// errno that the base class gives.
 #pragma once
 
 #include <fcntl.h>
@@ -79,17 +79,17 @@ class DirectoryStream {
   DirectoryStream(const DirectoryStream&) = delete;
   DirectoryStream& operator=(const DirectoryStream&) = delete;
 
-  // The entry at an offset (0, or the `offset` of an entry seen before); nothing
-  // at the end. Errors: those of getdents64(2).
+  // The entry at an offset (0, or the `offset` of an entry seen before);
+  // nothing at the end. Errors: those of getdents64(2).
   [[nodiscard]] virtual pmem::Result<std::optional<DirectoryEntry>> entry_at(
-      std::uint64_t offset) PMEM_REQUIRES(mutex_) = 0;
+      std::uint64_t offset) PMEM_REQUIRES(mutex()) = 0;
 
   // fsync(2) of the directory.
   [[nodiscard]] virtual pmem::Result<void> sync(bool data_only) = 0;
 
   pmem::Mutex& mutex() PMEM_ANNOTATE(lock_returned(mutex_)) { return mutex_; }
 
- protected:
+ private:
   pmem::Mutex mutex_;
 };
 
@@ -145,9 +145,10 @@ class Node {
   // Extended attributes. The value, or the names each with its final NUL.
   [[nodiscard]] virtual pmem::Result<std::string> get_xattr(const char* name);
   [[nodiscard]] virtual pmem::Result<std::string> list_xattrs();
-  [[nodiscard]] virtual pmem::Result<void> set_xattr(
-      const char* name, std::string_view value, int flags,
-      const Caller& caller);
+  [[nodiscard]] virtual pmem::Result<void> set_xattr(const char* name,
+                                                     std::string_view value,
+                                                     int flags,
+                                                     const Caller& caller);
   [[nodiscard]] virtual pmem::Result<void> remove_xattr(const char* name,
                                                         const Caller& caller);
 

@@ -1,5 +1,6 @@
 // Which nodes the kernel knows, and how many lookups of each it has yet to
-// forget. Owns the nodes. Any thread; the lock is held for a map operation only.
+// forget. Owns the nodes. Any thread; the lock is held for a map operation
+// only.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +20,10 @@ class NodeTable {
   NodeTable(const NodeTable&) = delete;
   NodeTable& operator=(const NodeTable&) = delete;
 
-  // Counts one lookup of the node with this key and returns it. A node for which
-  // `is_same(node)` is false has lost its number to a younger file; it stays
-  // until it is forgotten, but is not found any more. `make()` gives the node
-  // when there is none.
+  // Counts one lookup of the node with this key and returns it. A node for
+  // which `is_same(node)` is false has lost its number to a younger file; it
+  // stays until it is forgotten, but is not found any more. `make()` gives the
+  // node when there is none.
   template <typename IsSame, typename Make>
   [[nodiscard]] Node* look_up(InodeKey key, const IsSame& is_same,
                               const Make& make) PMEM_EXCLUDES(mutex_) {

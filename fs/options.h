@@ -32,7 +32,8 @@ struct FileSystemOptions {
 
 struct SessionOptions {
   std::string mountpoint;
-  // Passed on to libfuse and fusermount3 as -o: "ro", "fsname=...", "allow_other".
+  // Passed on to libfuse and fusermount3 as -o: "ro", "fsname=...",
+  // "allow_other".
   std::vector<std::string> mount_options;
   bool io_uring = false;  // ask the kernel for FUSE over io_uring
   bool debug = false;     // libfuse prints every request

@@ -2,13 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/xattr.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "fs/backing_io.h"
 #include "fs/proc_path.h"
 #include "pmem/fault_guard.h"
 
@@ -27,62 +27,19 @@ using pmem::UniqueFd;
 constexpr std::uint64_t kSmallestCapacity = std::uint64_t{4} << 20;
 constexpr std::uint64_t kPageBytes = 4096;
 
+std::uint64_t round_up(std::uint64_t value, std::uint64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
 ByteRange whole_pages(ByteRange range) {
   return {range.begin / kPageBytes * kPageBytes,
-          (range.end + kPageBytes - 1) / kPageBytes * kPageBytes};
+          round_up(range.end, kPageBytes)};
 }
 
-std::int64_t now_ns() {
-  struct timespec now = {};
-  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);  // what the kernel stamps with
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
-std::int64_t to_ns(const struct timespec& time) {
-  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
-// fallocate(2) that is not stopped by signals. Returns 0 or an errno.
-int allocate_blocks(int fd, int mode, ByteRange range) {
-  while (::fallocate(fd, mode, static_cast<off_t>(range.begin),
-                     static_cast<off_t>(range.end - range.begin)) != 0) {
-    if (errno != EINTR) {
-      return errno;
-    }
-  }
-  return 0;
-}
-
-// pread(2) or pwrite(2) until the bytes are through, or nothing moves.
-template <typename Byte, typename Transfer>
-Result<std::size_t> transfer_all(std::span<Byte> bytes, std::uint64_t offset,
-                                 const Transfer& transfer, const char* doing) {
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t moved = transfer(bytes.data() + done, bytes.size() - done,
-                                   static_cast<off_t>(offset + done));
-    if (moved < 0 && errno == EINTR) {
-      continue;
-    }
-    if (moved < 0 && done == 0) {
-      return fail_errno(doing);
-    }
-    if (moved <= 0) {
-      break;
-    }
-    done += static_cast<std::size_t>(moved);
-  }
-  return done;
-}
-
-Result<std::size_t> read_natively(int fd, std::uint64_t offset,
-                                  std::span<std::byte> to) {
-  return transfer_all(
-      to, offset,
-      [fd](std::byte* data, std::size_t size, off_t at) {
-        return ::pread(fd, data, size, at);
-      },
-      "pread");
+// Room to grow for writers; readers get what is there, and some more.
+std::uint64_t capacity_for(std::uint64_t end, bool for_writing) {
+  const std::uint64_t roomy = for_writing ? 2 * end : end;
+  return round_up(std::max(roomy, kSmallestCapacity), kSmallestCapacity);
 }
 
 }  // namespace
@@ -161,14 +118,6 @@ void Region::learn_about(int fd) {
 
 // --- mapping ----------------------------------------------------------------
 
-// Room to grow for writers; readers get what is there, and some more.
-std::uint64_t Region::capacity_for(std::uint64_t end, bool for_writing) const {
-  const std::uint64_t roomy = for_writing ? 2 * end : end;
-  return std::max(roomy, kSmallestCapacity) / kSmallestCapacity *
-             kSmallestCapacity +
-         (roomy % kSmallestCapacity == 0 ? 0 : kSmallestCapacity);
-}
-
 const Mapping* Region::mapping_for(std::uint64_t end, bool for_writing) {
   const auto fits = [&](const Mapping* mapping) {
     return mapping != nullptr && mapping->length_bytes() >= end &&
@@ -183,7 +132,8 @@ const Mapping* Region::mapping_for(std::uint64_t end, bool for_writing) {
   if (fits(mapping)) {
     return mapping;
   }
-  if (source_ == nullptr || end > std::numeric_limits<std::int64_t>::max() / 4) {
+  if (source_ == nullptr ||
+      end > std::numeric_limits<std::int64_t>::max() / 4) {
     is_unmappable_.store(true);
     return nullptr;
   }
@@ -223,8 +173,8 @@ Result<std::size_t> Region::read(std::uint64_t offset_bytes,
   if (::fstat(fd, &status) != 0) {
     return fail_errno("fstat");
   }
-  const std::uint64_t size = std::min(
-      visible_size(static_cast<std::uint64_t>(status.st_size)), shown);
+  const std::uint64_t size =
+      std::min(visible_size(static_cast<std::uint64_t>(status.st_size)), shown);
   if (offset_bytes >= size) {
     return std::size_t{0};
   }
@@ -244,7 +194,7 @@ Result<std::size_t> Region::read_data(std::uint64_t offset,
       !pmem::guarded_read(to, mapping->bytes().subspan(offset, to.size()))) {
     return to.size();
   }
-  return read_natively(read_fd_.load(), offset, to);
+  return read_backing(read_fd_.load(), offset, to);
 }
 
 // Holes are filled with zeros here, because touching them would allocate.
@@ -336,11 +286,10 @@ Result<std::size_t> Region::write_and_extend(WriteRequest request) {
     return write_natively(range.begin, request.bytes);
   }
   extending_from_.store(old_size);
-  const bool stored = extend(fd, old_size, range) &&
-                      store(range.begin, request.bytes);
+  const bool stored =
+      extend(fd, old_size, range) && store(range.begin, request.bytes);
   // A flush makes the bytes durable, but not the length.
-  const bool durable =
-      !stored || !mapping->is_pmem() || ::fdatasync(fd) == 0;
+  const bool durable = !stored || !mapping->is_pmem() || ::fdatasync(fd) == 0;
   if (!stored) {
     // As it was, for pwrite to write what fits.
     [[maybe_unused]] const int ignored =
@@ -363,7 +312,7 @@ bool Region::extend(int fd, std::uint64_t old_size, ByteRange range) {
   if (range.begin < old_size && !make_blocks(fd, whole_pages(inside))) {
     return false;
   }
-  if (allocate_blocks(fd, 0, range) != 0) {
+  if (!allocate_backing(fd, 0, range)) {
     return false;
   }
   allocated_.add(whole_pages(range));
@@ -374,7 +323,7 @@ bool Region::make_blocks(int fd, ByteRange range) {
   if (allocated_.covers(fd, range)) {
     return true;
   }
-  if (allocate_blocks(fd, FALLOC_FL_KEEP_SIZE, range) != 0) {
+  if (!allocate_backing(fd, FALLOC_FL_KEEP_SIZE, range)) {
     return false;
   }
   allocated_.add(range);
@@ -388,26 +337,22 @@ bool Region::store(std::uint64_t offset, std::span<const std::byte> bytes) {
     return false;
   }
   const auto target = mapping->writable_bytes().subspan(offset, bytes.size());
-  const bool faulted = mapping->is_pmem()
-                           ? pmem::guarded_durable_write(target, bytes).has_value()
-                           : pmem::guarded_write(target, bytes).has_value();
+  const bool faulted =
+      mapping->is_pmem()
+          ? pmem::guarded_durable_write(target, bytes).has_value()
+          : pmem::guarded_write(target, bytes).has_value();
   if (faulted) {
     allocated_.clear();
     return false;
   }
-  last_write_ns_.store(now_ns(), std::memory_order_relaxed);
+  last_write_ns_.store(file_time_now_ns(), std::memory_order_relaxed);
   return true;
 }
 
 Result<std::size_t> Region::write_natively(std::uint64_t offset,
                                            std::span<const std::byte> bytes) {
   const int fd = write_fd_.load();
-  Result<std::size_t> written = transfer_all(
-      bytes, offset,
-      [fd](const std::byte* data, std::size_t size, off_t at) {
-        return ::pwrite(fd, data, size, at);
-      },
-      "pwrite");
+  Result<std::size_t> written = write_backing(fd, offset, bytes);
   // The promise for DAX files: what is acknowledged is durable.
   if (written && is_dax_ && ::fdatasync(fd) != 0) {
     return fail_errno("fdatasync");
@@ -454,13 +399,10 @@ Result<void> Region::allocate(int mode, std::uint64_t offset_bytes,
   }
   const pmem::Lock lock(length_mutex_);
   settle_times();
-  const int code = allocate_blocks(
-      fd, mode, {offset_bytes, offset_bytes + length_bytes});
+  Result<void> done =
+      allocate_backing(fd, mode, {offset_bytes, offset_bytes + length_bytes});
   allocated_.clear();
-  if (code != 0) {
-    return fail(code, "fallocate");
-  }
-  return {};
+  return done;
 }
 
 Result<std::uint64_t> Region::seek(std::uint64_t offset_bytes,
@@ -505,19 +447,8 @@ Result<void> Region::sync(bool data_only) {
 
 void Region::settle_times() {
   const std::int64_t written = last_write_ns_.exchange(0);
-  const int fd = write_fd_.load();
-  struct stat status = {};
-  if (written == 0 || ::fstat(fd, &status) != 0 ||
-      to_ns(status.st_mtim) >= written) {
-    return;
-  }
-  struct timespec times[2] = {};
-  times[0].tv_nsec = UTIME_OMIT;
-  times[1].tv_sec = written / 1'000'000'000;
-  times[1].tv_nsec = written % 1'000'000'000;
-  if (::futimens(fd, times) != 0) {
-    // Not the owner: the two times can then only be set to now, together.
-    ::futimens(fd, nullptr);
+  if (written != 0) {
+    raise_modification_time(write_fd_.load(), written);
   }
 }
 

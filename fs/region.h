@@ -6,17 +6,17 @@
 // writes inside the file lock only the cache of allocated ranges; what changes
 // the length is done one at a time.
 //
-// The way of a store: (1) the length is made to reach its end, (2) its blocks are
-// allocated, (3) the bytes are copied under the fault guard, (4) they are made
-// durable as far as the granularity promises. Wherever the mapping is not to be
-// had (a file too large to map, no space left, a fault because another process
-// cut the file short) the same bytes go through pread(2) and pwrite(2) of the
-// backing file, so that the caller gets the count or the errno that the file
-// system beneath gives.
+// The way of a store: (1) the length is made to reach its end, (2) its blocks
+// are allocated, (3) the bytes are copied under the fault guard, (4) they are
+// made durable as far as the granularity promises. Wherever the mapping is not
+// to be had (a file too large to map, no space left, a fault because another
+// process cut the file short) the same bytes go through pread(2) and pwrite(2)
+// of the backing file, so that the caller gets the count or the errno that the
+// file system beneath gives.
 //
-// A mapping reaches beyond the end of the file, so that growing needs no new one
-// each time. When it is outgrown, one twice as long takes its place; the old one
-// stays until the Region ends, because readers may be in it.
+// A mapping reaches beyond the end of the file, so that growing needs no new
+// one each time. When it is outgrown, one twice as long takes its place; the
+// old one stays until the Region ends, because readers may be in it.
 #pragma once
 
 #include <sys/stat.h>
@@ -41,7 +41,7 @@ namespace pmemfs {
 struct WriteRequest {
   std::uint64_t offset_bytes = 0;
   std::span<const std::byte> bytes;
-  bool at_end = false;       // O_APPEND: the offset is the end, whatever it is
+  bool at_end = false;        // O_APPEND: the offset is the end, whatever it is
   bool kill_suidgid = false;  // the writer may not keep set-id bits alive
 };
 
@@ -90,8 +90,9 @@ class Region {
   // Makes everything written durable: fsync(2), or fdatasync(2).
   [[nodiscard]] pmem::Result<void> sync(bool data_only);
 
-  // Stores through a mapping do not always move the file's time of modification.
-  // This sets it to the time of the last write, if the file shows an older one.
+  // Stores through a mapping do not always move the file's time of
+  // modification. This sets it to the time of the last write, if the file shows
+  // an older one.
   void settle_times();
 
   // The length that readers may see, given the backing file's: an append shows
@@ -123,7 +124,6 @@ class Region {
 
   const pmem::Mapping* mapping_for(std::uint64_t end, bool for_writing)
       PMEM_EXCLUDES(mutex_);
-  std::uint64_t capacity_for(std::uint64_t end, bool for_writing) const;
 
   pmem::Result<std::size_t> read_data(std::uint64_t offset,
                                       std::span<std::byte> to);
@@ -162,8 +162,7 @@ class Region {
   std::vector<std::unique_ptr<pmem::Source>> sources_ PMEM_GUARDED_BY(mutex_);
   std::vector<pmem::UniqueFd> other_fds_ PMEM_GUARDED_BY(mutex_);
   const pmem::Source* source_ PMEM_GUARDED_BY(mutex_) = nullptr;
-  std::vector<std::unique_ptr<pmem::Mapping>> mappings_
-      PMEM_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<pmem::Mapping>> mappings_ PMEM_GUARDED_BY(mutex_);
 };
 
 }  // namespace pmemfs

@@ -18,14 +18,14 @@ using pmem::Result;
 // libfuse's argument list, built from words of our own.
 class FuseArguments {
  public:
-  explicit FuseArguments(const SessionOptions& options) {
+  FuseArguments(const SessionOptions& options, bool io_uring) {
     ::fuse_opt_add_arg(&arguments_, "pmemfs");
     add_option("default_permissions");
     add_option("subtype=pmemfs");
     for (const std::string& option : options.mount_options) {
       add_option(option);
     }
-    if (options.io_uring) {
+    if (io_uring) {
       add_option("io_uring");
     }
     if (options.debug) {
@@ -36,7 +36,9 @@ class FuseArguments {
   FuseArguments(const FuseArguments&) = delete;
   FuseArguments& operator=(const FuseArguments&) = delete;
 
-  struct fuse_args* get() { return &arguments_; }
+  struct fuse_args* get() {
+    return &arguments_;
+  }
 
  private:
   void add_option(const std::string& option) {
@@ -75,8 +77,10 @@ pmem::Error why_not_mounted(const std::string& mountpoint) {
 struct Session::State {
   State(FileSystem& file_system, const SessionOptions& options)
       : connection{file_system,
-                   {file_system.options().io, options.io_uring,
-                    has_cap_sys_admin()},
+                   {.io = file_system.options().io,
+                    .io_uring = options.io_uring,
+                    .may_use_io_uring = options.io_uring && can_make_io_uring(),
+                    .may_pass_through = has_cap_sys_admin()},
                    {},
                    {}},
         max_threads(options.max_threads) {}
@@ -98,7 +102,7 @@ Session::~Session() {
 Result<std::unique_ptr<Session>> Session::create(
     FileSystem& file_system, const SessionOptions& options) {
   auto state = std::make_unique<State>(file_system, options);
-  FuseArguments arguments(options);
+  FuseArguments arguments(options, state->connection.wishes.may_use_io_uring);
   state->session.reset(::fuse_session_new(arguments.get(), &fuse_operations(),
                                           sizeof(struct fuse_lowlevel_ops),
                                           &state->connection));

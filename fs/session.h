@@ -1,8 +1,8 @@
 // A mounted file system: mount, serve, unmount.
 //
-// The Session refers to its FileSystem, which must outlive it. create() makes no
-// thread, so the program may fork before it; run() makes the worker threads and
-// returns after they have ended.
+// The Session refers to its FileSystem, which must outlive it. create() makes
+// no thread, so the program may fork before it; run() makes the worker threads
+// and returns after they have ended.
 #pragma once
 
 #include <memory>
@@ -17,8 +17,8 @@ namespace pmemfs {
 class Session {
  public:
   // Mounts. Errors: ENODEV (no /dev/fuse, or no fusermount3 where it is
-  // needed), EPERM (not permitted), EINVAL (an option that libfuse refuses), EIO
-  // (the mount failed; libfuse has logged why).
+  // needed), EPERM (not permitted), EINVAL (an option that libfuse refuses),
+  // EIO (the mount failed; libfuse has logged why).
   [[nodiscard]] static pmem::Result<std::unique_ptr<Session>> create(
       FileSystem& file_system, const SessionOptions& options);
 

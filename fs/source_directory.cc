@@ -18,7 +18,7 @@ class SourceDirectoryStream : public DirectoryStream {
       : fd_(std::move(fd)), device_(device), tree_(tree) {}
 
   Result<std::optional<DirectoryEntry>> entry_at(std::uint64_t offset) override
-      PMEM_REQUIRES(mutex_) {
+      PMEM_REQUIRES(mutex()) {
     if (offset != begin_of_entry_ || !has_entry_) {
       if (has_entry_ && offset == end_of_entry_) {
         at_ += current()->d_reclen;
@@ -31,7 +31,8 @@ class SourceDirectoryStream : public DirectoryStream {
     }
     has_entry_ = false;
     if (at_ >= filled_) {
-      const ssize_t got = ::getdents64(fd_.get(), buffer_.data(), buffer_.size());
+      const ssize_t got =
+          ::getdents64(fd_.get(), buffer_.data(), buffer_.size());
       if (got < 0) {
         return fail_errno("getdents64");
       }
@@ -61,7 +62,7 @@ class SourceDirectoryStream : public DirectoryStream {
  private:
   static constexpr std::size_t kBufferBytes = std::size_t{32} << 10;
 
-  [[nodiscard]] const struct dirent64* current() const PMEM_REQUIRES(mutex_) {
+  [[nodiscard]] const struct dirent64* current() const PMEM_REQUIRES(mutex()) {
     return reinterpret_cast<const struct dirent64*>(buffer_.data() + at_);
   }
 
@@ -70,13 +71,13 @@ class SourceDirectoryStream : public DirectoryStream {
   const SourceTree& tree_;
 
   alignas(struct dirent64) std::array<std::byte, kBufferBytes> buffer_
-      PMEM_GUARDED_BY(mutex_) = {};
-  std::size_t at_ PMEM_GUARDED_BY(mutex_) = 0;
-  std::size_t filled_ PMEM_GUARDED_BY(mutex_) = 0;
+      PMEM_GUARDED_BY(mutex()) = {};
+  std::size_t at_ PMEM_GUARDED_BY(mutex()) = 0;
+  std::size_t filled_ PMEM_GUARDED_BY(mutex()) = 0;
   // The entry at at_, which may be asked for again: it did not fit the reply.
-  bool has_entry_ PMEM_GUARDED_BY(mutex_) = false;
-  std::uint64_t begin_of_entry_ PMEM_GUARDED_BY(mutex_) = 0;
-  std::uint64_t end_of_entry_ PMEM_GUARDED_BY(mutex_) = 0;
+  bool has_entry_ PMEM_GUARDED_BY(mutex()) = false;
+  std::uint64_t begin_of_entry_ PMEM_GUARDED_BY(mutex()) = 0;
+  std::uint64_t end_of_entry_ PMEM_GUARDED_BY(mutex()) = 0;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "fs/source_node.h"
 
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <linux/openat2.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -10,7 +11,6 @@
 #include <array>
 #include <climits>
 #include <cstdio>
-#include <linux/limits.h>
 
 #include "fs/proc_path.h"
 #include "fs/source_directory.h"
@@ -26,15 +26,14 @@ using pmem::pass_on;
 using pmem::Result;
 using pmem::UniqueFd;
 
-// A single name in a directory, not followed if it is a link, and never one that
-// leads out of the directory.
+// A single name in a directory, not followed if it is a link, and never one
+// that leads out of the directory.
 UniqueFd open_child(int directory, const char* name) {
   struct open_how how = {};
   how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
   for (int attempt = 0; attempt < 3; ++attempt) {
-    const long fd =
-        ::syscall(SYS_openat2, directory, name, &how, sizeof(how));
+    const long fd = ::syscall(SYS_openat2, directory, name, &how, sizeof(how));
     // EAGAIN: the kernel lost sight of the path because of a rename elsewhere.
     if (fd >= 0 || errno != EAGAIN) {
       return UniqueFd(static_cast<int>(fd));
@@ -81,7 +80,8 @@ Result<void> change_times(int path_fd, const AttributeChange& change) {
 
 }  // namespace
 
-// --- attributes ---------------------------------------------------------------
+// --- attributes
+// ---------------------------------------------------------------
 
 Result<struct stat> SourceNode::attributes() {
   Result<PathFd> fd = anchor_.open();
@@ -157,7 +157,8 @@ Result<struct statvfs> SourceNode::file_system_status() {
   return status;
 }
 
-// --- names --------------------------------------------------------------------
+// --- names
+// --------------------------------------------------------------------
 
 Result<Entry> SourceNode::lookup(const char* name) {
   Result<PathFd> fd = anchor_.open();
@@ -261,9 +262,8 @@ Result<void> SourceNode::rename(const char* name, Node& to,
     return pass_on(!from_fd ? from_fd : to_fd);
   }
   const CallerScope as_caller(caller);
-  return check(
-      ::renameat2(from_fd->get(), name, to_fd->get(), new_name, flags),
-      "rename");
+  return check(::renameat2(from_fd->get(), name, to_fd->get(), new_name, flags),
+               "rename");
 }
 
 Result<std::string> SourceNode::read_link() {
@@ -294,7 +294,8 @@ Result<std::unique_ptr<DirectoryStream>> SourceNode::open_directory() {
                                       tree_);
 }
 
-// --- open files ---------------------------------------------------------------
+// --- open files
+// ---------------------------------------------------------------
 
 std::shared_ptr<Region> SourceNode::open_region() {
   const pmem::Lock lock(mutex_);
@@ -433,7 +434,8 @@ Result<CreatedFile> SourceNode::open_existing(const char* name, int flags,
   return created;
 }
 
-// --- extended attributes --------------------------------------------------------
+// --- extended attributes
+// --------------------------------------------------------
 
 Result<std::string> SourceNode::get_xattr(const char* name) {
   Result<PathFd> fd = anchor_.open();
@@ -451,8 +453,8 @@ Result<std::string> SourceNode::get_xattr(const char* name) {
     return get_virtual_xattr(*facts, name);
   }
   std::array<char, XATTR_SIZE_MAX> value;
-  const ssize_t length = ::getxattr(ProcPath(fd->get()).c_str(), name,
-                                    value.data(), value.size());
+  const ssize_t length =
+      ::getxattr(ProcPath(fd->get()).c_str(), name, value.data(), value.size());
   if (length < 0) {
     return fail_errno("getxattr");
   }
@@ -508,8 +510,7 @@ Result<void> SourceNode::remove_xattr(const char* name, const Caller& caller) {
     return pass_on(fd);
   }
   const CallerScope as_caller(caller);
-  return check(::removexattr(ProcPath(fd->get()).c_str(), name),
-               "removexattr");
+  return check(::removexattr(ProcPath(fd->get()).c_str(), name), "removexattr");
 }
 
 }  // namespace pmemfs

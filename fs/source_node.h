@@ -60,7 +60,9 @@ class SourceNode : public Node {
   pmem::Result<void> remove_xattr(const char* name,
                                   const Caller& caller) override;
 
-  pmem::Result<PathFd> path_fd() const override { return anchor_.open(); }
+  [[nodiscard]] pmem::Result<PathFd> path_fd() const override {
+    return anchor_.open();
+  }
 
  private:
   // The region of a file that somebody has open, or null.
@@ -68,8 +70,7 @@ class SourceNode : public Node {
   // The same, opened now if it is not yet, and good for `access`.
   pmem::Result<std::shared_ptr<Region>> region_for(pmem::Access access)
       PMEM_EXCLUDES(mutex_);
-  void keep_region(const std::shared_ptr<Region>& region)
-      PMEM_EXCLUDES(mutex_);
+  void keep_region(const std::shared_ptr<Region>& region) PMEM_EXCLUDES(mutex_);
 
   pmem::Result<void> change_size(std::uint64_t size_bytes, OpenFile* file);
   pmem::Result<CreatedFile> adopt_created(pmem::UniqueFd fd);

@@ -8,7 +8,6 @@
 namespace pmemfs {
 
 using pmem::fail_errno;
-using pmem::pass_on;
 using pmem::Result;
 using pmem::UniqueFd;
 
@@ -23,8 +22,8 @@ Result<std::unique_ptr<SourceTree>> SourceTree::create(
   }
   shared.inode_numbers.add_source(status.st_dev, inode_tag);
   const bool opens_by_handle = can_open_by_handle(fd.get());
-  return std::unique_ptr<SourceTree>(new SourceTree(
-      std::move(fd), status.st_dev, opens_by_handle, shared));
+  return std::unique_ptr<SourceTree>(
+      new SourceTree(std::move(fd), status.st_dev, opens_by_handle, shared));
 }
 
 Result<Entry> SourceTree::root() {
@@ -42,9 +41,8 @@ Result<Entry> SourceTree::adopt(UniqueFd path_fd) {
   }
   const int fd = path_fd.get();
   // Handles lead nowhere on what is mounted inside the source.
-  const int mount_fd = opens_by_handle_ && status.st_dev == device_
-                           ? directory_fd_.get()
-                           : -1;
+  const int mount_fd =
+      opens_by_handle_ && status.st_dev == device_ ? directory_fd_.get() : -1;
   const std::uint64_t shown_inode =
       shared_.inode_numbers.unique(status.st_dev, status.st_ino, fd);
   const auto is_same = [fd](const Node& node) {

@@ -1,8 +1,8 @@
 // One directory source, and its inodes as Nodes.
 //
 // Everything is reached from the source's root by single names, relative to a
-// descriptor of the directory that holds them (openat2 with RESOLVE_BENEATH), so
-// that nothing outside can be reached and no path strings are kept.
+// descriptor of the directory that holds them (openat2 with RESOLVE_BENEATH),
+// so that nothing outside can be reached and no path strings are kept.
 //
 // A SourceTree is immutable after create(); any thread.
 // Source: openat2(2), path_resolution(7).

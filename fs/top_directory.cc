@@ -22,11 +22,13 @@ class TopDirectoryStream : public DirectoryStream {
   explicit TopDirectoryStream(std::vector<std::string> names)
       : names_(std::move(names)) {}
 
-  Result<std::optional<DirectoryEntry>> entry_at(std::uint64_t offset) override {
+  Result<std::optional<DirectoryEntry>> entry_at(
+      std::uint64_t offset) override {
     if (offset >= names_.size()) {
       return std::nullopt;
     }
-    return DirectoryEntry{names_[offset].c_str(), kTopInode, DT_DIR, offset + 1};
+    return DirectoryEntry{names_[offset].c_str(), kTopInode, DT_DIR,
+                          offset + 1};
   }
 
   Result<void> sync(bool /*data_only*/) override { return {}; }

@@ -36,7 +36,8 @@ constexpr std::array kTable = {
                  }},
     VirtualXattr{"granularity",
                  [](FileFacts& facts) { return facts.granularity(); }},
-    VirtualXattr{"is_pmem", [](FileFacts& facts) { return bit(facts.is_pmem()); }},
+    VirtualXattr{"is_pmem",
+                 [](FileFacts& facts) { return bit(facts.is_pmem()); }},
     VirtualXattr{"kind",
                  [](FileFacts& facts) {
                    return std::string(facts.is_dax() ? "fsdax" : "file");
@@ -76,8 +77,8 @@ Result<FileFacts> FileFacts::create(int path_fd) {
 
 std::string FileFacts::path() const {
   std::array<char, PATH_MAX> target;
-  const ssize_t length = ::readlink(ProcPath(path_fd_).c_str(), target.data(),
-                                    target.size());
+  const ssize_t length =
+      ::readlink(ProcPath(path_fd_).c_str(), target.data(), target.size());
   if (length < 0) {
     return "";
   }
@@ -131,7 +132,7 @@ std::string FileFacts::reason() {
     return "the file is empty: nothing is mapped";
   }
   const std::optional<bool> forced = pmem::is_pmem_forced();
-  const std::string found = mapping()->reason();
+  std::string found = mapping()->reason();
   if (forced) {
     return "forced by PMEM_IS_PMEM_FORCE=" + bit(*forced) +
            " in the environment of pmemfs; found: " + found;

@@ -139,15 +139,16 @@ int pmem_msync(const void* addr, size_t len) {
   if (registry().is_device_dax(addr)) {
     return 0;
   }
-  const auto begin = reinterpret_cast<std::uintptr_t>(addr);
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const std::uintptr_t into_page = begin % page;
+  const std::uintptr_t into_page =
+      reinterpret_cast<std::uintptr_t>(addr) % page;
   if (len > std::numeric_limits<std::size_t>::max() - into_page) {
     report({ENOMEM, "msync of a range that wraps"});
     return -1;
   }
-  if (::msync(reinterpret_cast<void*>(begin - into_page), len + into_page,
-              MS_SYNC) != 0) {
+  // The function promises const for what msync takes without.
+  auto* begin = static_cast<char*>(const_cast<void*>(addr)) - into_page;
+  if (::msync(begin, len + into_page, MS_SYNC) != 0) {
     report({errno, "msync"});
     return -1;
   }
@@ -184,8 +185,7 @@ void* pmem_memmove(void* pmemdest, const void* src, size_t len,
   return pmemdest;
 }
 
-void* pmem_memcpy(void* pmemdest, const void* src, size_t len,
-                  unsigned flags) {
+void* pmem_memcpy(void* pmemdest, const void* src, size_t len, unsigned flags) {
   return pmem_memmove(pmemdest, src, len, flags);
 }
 

@@ -20,9 +20,8 @@ std::string link_target(const std::string& path) {
 
 // Since Linux 5.1 the device has `align`; before, the region above it did.
 std::optional<std::int64_t> read_align(const std::string& directory) {
-  for (const char* name :
-       {"/align", "/dax_region/align", "/../dax_region/align",
-        "/../../dax_region/align"}) {
+  for (const char* name : {"/align", "/dax_region/align",
+                           "/../dax_region/align", "/../../dax_region/align"}) {
     const std::optional<std::int64_t> align = read_number(directory + name);
     if (align && *align > 0) {
       return align;
@@ -72,7 +71,8 @@ Result<DaxDevice> read_dax_device(dev_t device, const std::string& sysfs_root) {
   facts.size_bytes = static_cast<std::uint64_t>(*size);
   const std::optional<std::int64_t> align = read_align(*directory);
   if (!align) {
-    return fail(EIO, "reading the alignment of the Device DAX at " + *directory);
+    return fail(EIO,
+                "reading the alignment of the Device DAX at " + *directory);
   }
   facts.align_bytes = static_cast<std::uint64_t>(*align);
   facts.numa_node = read_node(*directory + "/numa_node");

@@ -6,13 +6,13 @@
 // pointer lives in the initial-exec TLS block, because reading any other kind
 // may allocate, which a signal handler must not. Everything else is passed to
 // the action that was there before, with what that action asked for: its mask,
-// SA_SIGINFO or not, SA_RESETHAND. For SIG_DFL (and for SIG_IGN of a true fault,
-// which the kernel does not ignore either) the default is put back; a fault then
-// happens again at the same instruction and ends the process with the signal
-// and the core that it would have had without us.
+// SA_SIGINFO or not, SA_RESETHAND. For SIG_DFL (and for SIG_IGN of a true
+// fault, which the kernel does not ignore either) the default is put back; a
+// fault then happens again at the same instruction and ends the process with
+// the signal and the core that it would have had without us.
 //
-// SA_NODEFER with an empty mask leaves the signal mask alone, so that leaving by
-// siglongjmp needs no system call. SA_ONSTACK lets threads with an alternate
+// SA_NODEFER with an empty mask leaves the signal mask alone, so that leaving
+// by siglongjmp needs no system call. SA_ONSTACK lets threads with an alternate
 // stack keep using it.
 //
 // A program that installs its own SIGBUS action after the first guard takes the
@@ -130,7 +130,19 @@ void set_recovery_point(RecoveryPoint* point) {
 
 std::optional<Fault> guarded_read(std::span<std::byte> to,
                                   std::span<const std::byte> from) {
-  return guard([&] { copy_forward(to.data(), from.data(), from.size()); });
+  std::optional<Fault> fault =
+      guard([&] { copy_forward(to.data(), from.data(), from.size()); });
+  if (!fault || fault->address <= from.data() ||
+      fault->address >= from.data() + from.size()) {
+    return fault;
+  }
+  // The access may have been a wide one that began in the page before: then
+  // its first bytes could be read but were not delivered. They are read again
+  // by themselves (and that may fault again, earlier).
+  const auto before = static_cast<std::size_t>(fault->address - from.data());
+  const std::optional<Fault> earlier =
+      guarded_read(to.first(before), from.first(before));
+  return earlier ? earlier : fault;
 }
 
 std::optional<Fault> guarded_write(std::span<std::byte> to,

@@ -14,8 +14,8 @@
 namespace pmem {
 namespace {
 
-constexpr int kAllFlags = PMEM_FILE_CREATE | PMEM_FILE_EXCL |
-                          PMEM_FILE_SPARSE | PMEM_FILE_TMPFILE;
+constexpr int kAllFlags =
+    PMEM_FILE_CREATE | PMEM_FILE_EXCL | PMEM_FILE_SPARSE | PMEM_FILE_TMPFILE;
 
 struct Request {
   std::string path;
@@ -46,8 +46,9 @@ Result<std::optional<struct stat>> look(const Request& request) {
 
 Result<void> check_file_request(const Request& request) {
   const bool creates = request.has(PMEM_FILE_CREATE);
-  if (creates && request.length_bytes > static_cast<std::size_t>(
-                                            std::numeric_limits<off_t>::max())) {
+  if (creates &&
+      request.length_bytes >
+          static_cast<std::size_t>(std::numeric_limits<off_t>::max())) {
     return refuse(request, EINVAL, "the length exceeds the largest file");
   }
   if (!creates && request.length_bytes != 0) {

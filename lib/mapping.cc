@@ -40,7 +40,7 @@ std::string file_system_name(int fd) {
   if (::fstatfs(fd, &status) != 0) {
     return "unknown";
   }
-  constexpr long kXfsMagic = 0x58465342;      // <linux/magic.h> lacks these
+  constexpr long kXfsMagic = 0x58465342;  // <linux/magic.h> lacks these
   constexpr long kNtfs3Magic = 0x7366746e;
   switch (status.f_type) {
     case EXT4_SUPER_MAGIC:
@@ -85,8 +85,7 @@ struct SharingFlags {
 Result<SharingFlags> find_sharing_flags(const Source& source, int protection) {
   const auto length = static_cast<std::size_t>(source.align_bytes());
   const auto attempt = [&](int flags) {
-    void* address =
-        ::mmap(nullptr, length, protection, flags, source.fd(), 0);
+    void* address = ::mmap(nullptr, length, protection, flags, source.fd(), 0);
     if (address == MAP_FAILED) {
       return errno;
     }
@@ -199,8 +198,8 @@ Result<Mapping> Mapping::create(const Source& source,
     length = *size - options.offset_bytes;
   }
   // A Device DAX lets itself be mapped past its end; the access then faults.
-  if (source.dax_device() && (options.offset_bytes > *size ||
-                              length > *size - options.offset_bytes)) {
+  if (source.dax_device() &&
+      (options.offset_bytes > *size || length > *size - options.offset_bytes)) {
     return fail(EINVAL, "mapping beyond the end of a Device DAX");
   }
   if (length > std::numeric_limits<std::uint64_t>::max() - kGiantPage - align) {
@@ -220,8 +219,8 @@ Result<Mapping> Mapping::create(const Source& source,
     return pass_on(reserved);
   }
   if (::mmap(*reserved, span, protection, sharing->mmap_flags | MAP_FIXED,
-             source.fd(), static_cast<off_t>(options.offset_bytes)) ==
-      MAP_FAILED) {
+             source.fd(),
+             static_cast<off_t>(options.offset_bytes)) == MAP_FAILED) {
     const int code = errno;
     ::munmap(*reserved, span);
     return fail(code, "mapping " + std::to_string(length) + " bytes");

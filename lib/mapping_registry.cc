@@ -13,6 +13,12 @@ std::uintptr_t number(const void* address) {
   return reinterpret_cast<std::uintptr_t>(address);
 }
 
+// The end of the last page of [begin, begin+length), begin being a page's.
+std::uintptr_t end_of_pages(std::uintptr_t begin, std::size_t length) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  return begin + (length + page - 1) / page * page;
+}
+
 }  // namespace
 
 void MappingRegistry::add(const void* address, std::size_t length_bytes,
@@ -20,13 +26,13 @@ void MappingRegistry::add(const void* address, std::size_t length_bytes,
   const std::uintptr_t begin = number(address);
   const std::uintptr_t end = begin + length_bytes;
   const Lock lock(mutex_);
-  forget(begin, end);
+  // Whole pages: what an older range had behind `end` is dead as well.
+  forget(begin, end_of_pages(begin, length_bytes));
   ranges_.emplace(begin, Range{end, is_pmem, is_device_dax});
 }
 
 Result<void> MappingRegistry::unmap(void* address, std::size_t length_bytes) {
   const std::uintptr_t begin = number(address);
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   // The kernel allows munmap at address 0; nobody means it.
   if (address == nullptr || length_bytes == 0) {
     return fail(EINVAL, "unmapping an empty range");
@@ -37,8 +43,7 @@ Result<void> MappingRegistry::unmap(void* address, std::size_t length_bytes) {
   if (::munmap(address, length_bytes) != 0) {
     return fail_errno("unmapping");
   }
-  const std::uintptr_t pages = (length_bytes + page - 1) / page;
-  forget(begin, begin + pages * page);
+  forget(begin, end_of_pages(begin, length_bytes));
   return {};
 }
 
@@ -52,8 +57,7 @@ void MappingRegistry::forget(std::uintptr_t begin, std::uintptr_t end) {
     const Range old = at->second;
     at = ranges_.erase(at);
     if (old_begin < begin) {
-      ranges_.emplace(old_begin,
-                      Range{begin, old.is_pmem, old.is_device_dax});
+      ranges_.emplace(old_begin, Range{begin, old.is_pmem, old.is_device_dax});
     }
     if (old.end > end) {
       ranges_.emplace(end, old);

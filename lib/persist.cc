@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <immintrin.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstring>
 #include <memory>
+#include <string_view>
 
 #include "persist_backend.h"
 #include "pmem/dax_device.h"
@@ -40,8 +42,8 @@ const FlushBackend& choose_flush_backend() {
 }
 
 struct Choice {
-  FlushFunction flush;      // what durability needs: maybe nothing
-  const char* instruction;  // the name of it
+  FlushFunction flush;          // what durability needs: maybe nothing
+  const char* instruction;      // the name of it
   const StreamBackend* stream;  // null: none wanted
   std::size_t stream_threshold_bytes;
 };
@@ -152,13 +154,18 @@ std::optional<bool> platform_saves_caches(const std::string& sysfs_root) {
   }
   bool has_region = false;
   while (const dirent* entry = ::readdir(directory.get())) {
-    const std::string name = entry->d_name;
-    if (name.find("region") == std::string::npos) {
+    const std::string_view name = static_cast<const char*>(entry->d_name);
+    if (name.find("region") == std::string_view::npos) {
       continue;
     }
     has_region = true;
-    const std::optional<std::string> domain =
-        read_attribute(devices + "/" + name + "/persistence_domain");
+    std::string path = devices + "/";
+    path.append(name).append("/persistence_domain");
+    // The kernel leaves it out where the platform promises nothing.
+    if (::access(path.c_str(), F_OK) != 0) {
+      return false;
+    }
+    const std::optional<std::string> domain = read_attribute(path);
     if (!domain || domain->empty()) {
       return std::nullopt;
     }

@@ -1,6 +1,6 @@
-// The CPU-dependent halves of persist.h: one file per instruction set, one entry
-// in the lists of persist.cc. All functions are stateless and run on memory that
-// others may change meanwhile; none fails.
+// The CPU-dependent halves of persist.h: one file per instruction set, one
+// entry in the lists of persist.cc. All functions are stateless and run on
+// memory that others may change meanwhile; none fails.
 #pragma once
 
 #include <cstddef>

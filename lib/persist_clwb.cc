@@ -9,7 +9,7 @@ namespace {
 bool is_supported() { return has_leaf7_ebx(24); }
 
 __attribute__((target("clwb"))) void flush(const std::byte* address,
-                                         std::size_t length_bytes) {
+                                           std::size_t length_bytes) {
   const std::byte* end = address + length_bytes;
   for (const std::byte* line = line_of(address); line < end;
        line += kCacheLineBytes) {

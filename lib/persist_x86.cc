@@ -1,6 +1,6 @@
 // Copies through the caches by the string instructions: no call, no register
-// that a fault could leave half-used, nothing that a sanitizer would take for an
-// ordinary access to memory of this program.
+// that a fault could leave half-used, nothing that a sanitizer would take for
+// an ordinary access to memory of this program.
 #include "persist_x86.h"
 
 namespace pmem {
@@ -22,10 +22,7 @@ void copy_forward(std::byte* to, const std::byte* from,
                   std::size_t length_bytes) {
   if (is_word_wise(to, length_bytes) && length_bytes < kWordWiseLimit) {
     std::size_t words = length_bytes / 8;
-    asm volatile("rep movsq"
-                 : "+D"(to), "+S"(from), "+c"(words)
-                 :
-                 : "memory");
+    asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
     return;
   }
   asm volatile("rep movsb"
@@ -39,10 +36,7 @@ void fill_forward(std::byte* to, int value, std::size_t length_bytes) {
     std::size_t words = length_bytes / 8;
     const std::uint64_t pattern =
         0x0101010101010101U * static_cast<unsigned char>(value);
-    asm volatile("rep stosq"
-                 : "+D"(to), "+c"(words)
-                 : "a"(pattern)
-                 : "memory");
+    asm volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(pattern) : "memory");
     return;
   }
   asm volatile("rep stosb"

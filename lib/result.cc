@@ -5,7 +5,10 @@
 namespace pmem {
 
 std::string Error::message() const {
-  return doing + ": " + ::strerrordesc_np(code);
+  const char* meaning = ::strerrordesc_np(code);
+  // A file system may answer with a number that libc has no words for.
+  return doing + ": " +
+         (meaning == nullptr ? "error " + std::to_string(code) : meaning);
 }
 
 }  // namespace pmem

@@ -16,8 +16,8 @@ constexpr std::uint64_t kMaxOffset =
 Result<Source> Source::open(const std::string& path, Access access,
                             const std::string& sysfs_root) {
   // O_NONBLOCK: a fifo must be refused, not waited for.
-  const int flags = (access == Access::kRead ? O_RDONLY : O_RDWR) | O_CLOEXEC |
-                    O_NONBLOCK;
+  const int flags =
+      (access == Access::kRead ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
   UniqueFd fd(::open(path.c_str(), flags));
   if (!fd.valid()) {
     const int code = errno;

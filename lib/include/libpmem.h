@@ -23,11 +23,12 @@ extern "C" {
 #define PMEM_MINOR_VERSION 1
 
 /* Flags of pmem_map_file. */
-#define PMEM_FILE_CREATE (1 << 0)  /* make the file if it is missing */
-#define PMEM_FILE_EXCL (1 << 1)    /* with CREATE: the file must be missing */
-#define PMEM_FILE_SPARSE (1 << 2)  /* with CREATE: do not allocate blocks */
-#define PMEM_FILE_TMPFILE (1 << 3) /* with CREATE: path is a directory, the
-                                      file in it never gets a name */
+#define PMEM_FILE_CREATE (1 << 0) /* make the file if it is missing */
+#define PMEM_FILE_EXCL (1 << 1)   /* with CREATE: the file must be missing */
+#define PMEM_FILE_SPARSE (1 << 2) /* with CREATE: do not allocate blocks */
+#define PMEM_FILE_TMPFILE                           \
+  (1 << 3) /* with CREATE: path is a directory, the \
+              file in it never gets a name */
 
 /* Flags of pmem_memmove, pmem_memcpy and pmem_memset. Unknown bits are
  * ignored. When several apply, the first of this order wins: NOFLUSH, then WC
@@ -38,8 +39,8 @@ extern "C" {
 #define PMEM_F_MEM_WC (1U << 3)          /* write-combining, = NONTEMPORAL */
 #define PMEM_F_MEM_WB (1U << 4)          /* write-back, = TEMPORAL */
 #define PMEM_F_MEM_NOFLUSH (1U << 5)     /* neither flush nor fence */
-#define PMEM_F_MEM_VALID_FLAGS                                              \
-  (PMEM_F_MEM_NODRAIN | PMEM_F_MEM_NONTEMPORAL | PMEM_F_MEM_TEMPORAL |      \
+#define PMEM_F_MEM_VALID_FLAGS                                         \
+  (PMEM_F_MEM_NODRAIN | PMEM_F_MEM_NONTEMPORAL | PMEM_F_MEM_TEMPORAL | \
    PMEM_F_MEM_WC | PMEM_F_MEM_WB | PMEM_F_MEM_NOFLUSH)
 
 /* Maps a file or a Device DAX for reading and writing, shared.
@@ -68,34 +69,34 @@ extern "C" {
  *            space or the address space allows
  *   and whatever open(2), ftruncate(2), posix_fallocate(3) and mmap(2) say.
  */
-void *pmem_map_file(const char *path, size_t len, int flags, mode_t mode,
-                    size_t *mapped_lenp, int *is_pmemp);
+void* pmem_map_file(const char* path, size_t len, int flags, mode_t mode,
+                    size_t* mapped_lenp, int* is_pmemp);
 
 /* Removes all mappings in [addr, addr+len), as munmap(2) does: part of a range
  * may be removed, and one call may remove several.
  * Returns 0, or -1 with errno EINVAL (addr NULL or not aligned, len 0); a call
  * that fails leaves everything as it was. */
-int pmem_unmap(void *addr, size_t len);
+int pmem_unmap(void* addr, size_t len);
 
 /* Returns 1 if every byte of [addr, addr+len) was mapped by pmem_map_file and
  * is persistent memory, else 0 (also for len 0 and for a range that wraps).
  * PMEM_IS_PMEM_FORCE=0|1 in the environment overrides the finding; it is read
  * once, at the first question. */
-int pmem_is_pmem(const void *addr, size_t len);
+int pmem_is_pmem(const void* addr, size_t len);
 
 /* Makes stores to [addr, addr+len) durable: pmem_flush, then pmem_drain. Only
  * for ranges for which pmem_is_pmem answers 1. Never fails. */
-void pmem_persist(const void *addr, size_t len);
+void pmem_persist(const void* addr, size_t len);
 
 /* Makes stores to any mapped range durable by msync(2). addr may have any
  * alignment. Returns 0, or -1 with the errno of msync(2): ENOMEM (not mapped),
  * EIO, EINVAL. Has no effect, and succeeds, on a Device DAX, whose stores
  * pmem_persist makes durable. */
-int pmem_msync(const void *addr, size_t len);
+int pmem_msync(const void* addr, size_t len);
 
 /* The two halves of pmem_persist: write the cache lines of the range back, and
  * wait for all that the thread has written back so far. Never fail. */
-void pmem_flush(const void *addr, size_t len);
+void pmem_flush(const void* addr, size_t len);
 void pmem_drain(void);
 
 /* 1 if the platform writes its CPU caches back on power loss, so that no flush
@@ -109,29 +110,29 @@ int pmem_has_hw_drain(void);
  * PMEM_F_MEM_*. Unless NOFLUSH or NODRAIN is given, what was written is durable
  * on return. dest and len that are multiples of 8 are written by stores of at
  * least 8 bytes. Return pmemdest. Never fail. */
-void *pmem_memmove(void *pmemdest, const void *src, size_t len, unsigned flags);
-void *pmem_memcpy(void *pmemdest, const void *src, size_t len, unsigned flags);
-void *pmem_memset(void *pmemdest, int c, size_t len, unsigned flags);
+void* pmem_memmove(void* pmemdest, const void* src, size_t len, unsigned flags);
+void* pmem_memcpy(void* pmemdest, const void* src, size_t len, unsigned flags);
+void* pmem_memset(void* pmemdest, int c, size_t len, unsigned flags);
 
 /* The same with flags 0. */
-void *pmem_memmove_persist(void *pmemdest, const void *src, size_t len);
-void *pmem_memcpy_persist(void *pmemdest, const void *src, size_t len);
-void *pmem_memset_persist(void *pmemdest, int c, size_t len);
+void* pmem_memmove_persist(void* pmemdest, const void* src, size_t len);
+void* pmem_memcpy_persist(void* pmemdest, const void* src, size_t len);
+void* pmem_memset_persist(void* pmemdest, int c, size_t len);
 
 /* The same with PMEM_F_MEM_NODRAIN: pmem_drain must follow. */
-void *pmem_memmove_nodrain(void *pmemdest, const void *src, size_t len);
-void *pmem_memcpy_nodrain(void *pmemdest, const void *src, size_t len);
-void *pmem_memset_nodrain(void *pmemdest, int c, size_t len);
+void* pmem_memmove_nodrain(void* pmemdest, const void* src, size_t len);
+void* pmem_memcpy_nodrain(void* pmemdest, const void* src, size_t len);
+void* pmem_memset_nodrain(void* pmemdest, int c, size_t len);
 
 /* NULL if this library serves programs built for the given version (the same
  * major, at most its own minor), else a sentence, valid until the thread's next
  * failing call. */
-const char *pmem_check_version(unsigned major_required,
+const char* pmem_check_version(unsigned major_required,
                                unsigned minor_required);
 
 /* What the thread's last failing call says about its failure; "" before the
  * first. Never NULL, and not cleared by success. */
-const char *pmem_errormsg(void);
+const char* pmem_errormsg(void);
 
 #ifdef __cplusplus
 }

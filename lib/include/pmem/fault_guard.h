@@ -24,8 +24,8 @@ struct Fault {
 
 // Copies out of a mapping. REQUIRES: equal sizes. On a fault the bytes of `to`
 // are undefined, except those before the faulting address.
-[[nodiscard]] std::optional<Fault> guarded_read(std::span<std::byte> to,
-                                                std::span<const std::byte> from);
+[[nodiscard]] std::optional<Fault> guarded_read(
+    std::span<std::byte> to, std::span<const std::byte> from);
 
 // Copies into a mapping and leaves the bytes in the caches.
 [[nodiscard]] std::optional<Fault> guarded_write(
@@ -37,7 +37,8 @@ struct Fault {
     std::span<std::byte> to, std::span<const std::byte> from);
 
 // Zeroes part of a mapping of byte or cache-line granularity, durably.
-[[nodiscard]] std::optional<Fault> guarded_durable_zero(std::span<std::byte> to);
+[[nodiscard]] std::optional<Fault> guarded_durable_zero(
+    std::span<std::byte> to);
 
 // Runs any code of the kind described above under the guard.
 template <typename Code>

@@ -1,5 +1,5 @@
-// pmem_map_file as a C++ function: a path, a length and libpmem's flags become a
-// Mapping. Any thread.
+// pmem_map_file as a C++ function: a path, a length and libpmem's flags become
+// a Mapping. Any thread.
 #pragma once
 
 #include <sys/types.h>
@@ -13,9 +13,8 @@
 namespace pmem {
 
 // Errors and flags are those of pmem_map_file in libpmem.h. What a failing call
-// with CREATE|EXCL made is removed again; with plain CREATE a new file stays, and
-// an old one keeps its new length.
-// Source: pmem_map_file(3) of libpmem 1.
+// with CREATE|EXCL made is removed again; with plain CREATE a new file stays,
+// and an old one keeps its new length. Source: pmem_map_file(3) of libpmem 1.
 [[nodiscard]] Result<Mapping> map_file(
     const char* path, std::size_t length_bytes, int flags, mode_t mode,
     const std::string& sysfs_root = kSysfsRoot);

@@ -5,9 +5,8 @@
 
 #include <cerrno>
 #include <string>
-#include <utility>
-
 #include <tl/expected.hpp>
+#include <utility>
 
 namespace pmem {
 

@@ -58,7 +58,9 @@ class Source {
 
  private:
   Source(UniqueFd fd, Access access, std::optional<DaxDevice> dax_device)
-      : fd_(std::move(fd)), access_(access), dax_device_(std::move(dax_device)) {}
+      : fd_(std::move(fd)),
+        access_(access),
+        dax_device_(std::move(dax_device)) {}
 
   UniqueFd fd_;
   Access access_;

@@ -1,0 +1,90 @@
+#include "fs/backing_io.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+namespace pmemfs {
+namespace {
+
+using pmem::Result;
+
+constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+
+std::int64_t to_ns(const struct timespec& time) {
+  return std::int64_t{time.tv_sec} * kNanosecondsPerSecond + time.tv_nsec;
+}
+
+template <typename Byte, typename Transfer>
+Result<std::size_t> transfer_all(std::span<Byte> bytes, std::uint64_t offset,
+                                 const Transfer& transfer, const char* doing) {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t moved = transfer(bytes.data() + done, bytes.size() - done,
+                                   static_cast<off_t>(offset + done));
+    if (moved < 0 && errno == EINTR) {
+      continue;
+    }
+    if (moved < 0 && done == 0) {
+      return pmem::fail_errno(doing);
+    }
+    if (moved <= 0) {
+      break;
+    }
+    done += static_cast<std::size_t>(moved);
+  }
+  return done;
+}
+
+}  // namespace
+
+Result<std::size_t> read_backing(int fd, std::uint64_t offset_bytes,
+                                 std::span<std::byte> to) {
+  const auto transfer = [fd](std::byte* data, std::size_t size, off_t at) {
+    return ::pread(fd, data, size, at);
+  };
+  return transfer_all(to, offset_bytes, transfer, "pread");
+}
+
+Result<std::size_t> write_backing(int fd, std::uint64_t offset_bytes,
+                                  std::span<const std::byte> from) {
+  const auto transfer = [fd](const std::byte* data, std::size_t size,
+                             off_t at) { return ::pwrite(fd, data, size, at); };
+  return transfer_all(from, offset_bytes, transfer, "pwrite");
+}
+
+Result<void> allocate_backing(int fd, int mode, ByteRange range) {
+  while (::fallocate(fd, mode, static_cast<off_t>(range.begin),
+                     static_cast<off_t>(range.end - range.begin)) != 0) {
+    if (errno != EINTR) {
+      return pmem::fail_errno("fallocate");
+    }
+  }
+  return {};
+}
+
+std::int64_t file_time_now_ns() {
+  struct timespec now = {};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return to_ns(now);
+}
+
+void raise_modification_time(int fd, std::int64_t time_ns) {
+  struct stat status = {};
+  if (::fstat(fd, &status) != 0 || to_ns(status.st_mtim) >= time_ns) {
+    return;
+  }
+  const std::array<struct timespec, 2> times = {
+      {{0, UTIME_OMIT},
+       {time_ns / kNanosecondsPerSecond, time_ns % kNanosecondsPerSecond}}};
+  if (::futimens(fd, times.data()) != 0) {
+    // Not the owner: the two times can then only be set to now, together.
+    ::futimens(fd, nullptr);
+  }
+}
+
+}  // namespace pmemfs

@@ -1,0 +1,102 @@
+#include "fs/negotiation.h"
+
+#include <fuse_lowlevel.h>
+#include <gtest/gtest.h>
+
+namespace pmemfs {
+namespace {
+
+constexpr std::uint64_t kModernKernel =
+    FUSE_CAP_PASSTHROUGH | FUSE_CAP_DIRECT_IO_ALLOW_MMAP |
+    FUSE_CAP_HANDLE_KILLPRIV_V2 | FUSE_CAP_DONT_MASK |
+    FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_OVER_IO_URING;
+
+struct fuse_conn_info connection_with(std::uint64_t capabilities) {
+  struct fuse_conn_info connection = {};
+  connection.proto_major = 7;
+  connection.proto_minor = 45;
+  connection.max_write = 1 << 20;
+  connection.capable_ext = capabilities;
+  return connection;
+}
+
+// Of a process that may do all.
+KernelWishes wishes(IoMode io, bool io_uring = false) {
+  return {.io = io,
+          .io_uring = io_uring,
+          .may_use_io_uring = true,
+          .may_pass_through = true};
+}
+
+bool wants(const struct fuse_conn_info& connection, std::uint64_t feature) {
+  return (connection.want_ext & feature) != 0;
+}
+
+bool says(const Negotiated& granted, const char* words) {
+  return granted.in_words.find(words) != std::string::npos;
+}
+
+TEST(Negotiation, TakesPassthroughWhereKernelAndProcessMay) {
+  struct fuse_conn_info connection = connection_with(kModernKernel);
+  const Negotiated granted = negotiate(connection, wishes(IoMode::kMapped));
+  EXPECT_TRUE(granted.passthrough);
+  EXPECT_TRUE(wants(connection, FUSE_CAP_PASSTHROUGH));
+  EXPECT_EQ(connection.max_backing_stack_depth, 1U);
+  EXPECT_TRUE(says(granted, "mmap of the backing file (passthrough)"));
+}
+
+TEST(Negotiation, SaysThatPassthroughNeedsAPrivilege) {
+  struct fuse_conn_info connection = connection_with(kModernKernel);
+  KernelWishes unprivileged = wishes(IoMode::kMapped);
+  unprivileged.may_pass_through = false;
+  const Negotiated granted = negotiate(connection, unprivileged);
+  EXPECT_FALSE(granted.passthrough);
+  EXPECT_FALSE(wants(connection, FUSE_CAP_PASSTHROUGH));
+  EXPECT_TRUE(granted.mmap_under_direct_io);
+  EXPECT_TRUE(says(granted, "passthrough needs CAP_SYS_ADMIN"));
+}
+
+TEST(Negotiation, AsksAnOldKernelForNothingItLacks) {
+  struct fuse_conn_info connection = connection_with(0);
+  const Negotiated granted =
+      negotiate(connection, wishes(IoMode::kMapped, true));
+  EXPECT_EQ(connection.want_ext, 0U);
+  EXPECT_FALSE(granted.passthrough);
+  EXPECT_FALSE(granted.io_uring);
+  EXPECT_TRUE(says(granted, "no shared mmap"));
+  EXPECT_TRUE(says(granted, "set-id bits removed by the kernel"));
+  EXPECT_TRUE(says(granted, "the kernel does not offer io_uring"));
+}
+
+TEST(Negotiation, UsesIoUringOnlyWhenAsked) {
+  struct fuse_conn_info connection = connection_with(kModernKernel);
+  EXPECT_FALSE(negotiate(connection, wishes(IoMode::kMapped)).io_uring);
+  EXPECT_TRUE(negotiate(connection, wishes(IoMode::kMapped, true)).io_uring);
+}
+
+TEST(Negotiation, SaysThatIoUringIsSwitchedOff) {
+  struct fuse_conn_info connection = connection_with(kModernKernel);
+  KernelWishes forbidden = wishes(IoMode::kMapped, true);
+  forbidden.may_use_io_uring = false;
+  const Negotiated granted = negotiate(connection, forbidden);
+  EXPECT_FALSE(granted.io_uring);
+  EXPECT_TRUE(says(granted, "io_uring is switched off here"));
+}
+
+TEST(Negotiation, LeavesPassthroughAloneInCachedMode) {
+  struct fuse_conn_info connection = connection_with(kModernKernel);
+  const Negotiated granted = negotiate(connection, wishes(IoMode::kCached));
+  EXPECT_FALSE(granted.passthrough);
+  EXPECT_TRUE(says(granted, "through the page cache"));
+}
+
+TEST(Negotiation, NeverWantsTheWritebackCache) {
+  struct fuse_conn_info connection =
+      connection_with(kModernKernel | FUSE_CAP_WRITEBACK_CACHE);
+  const Negotiated granted = negotiate(connection, wishes(IoMode::kCached));
+  EXPECT_FALSE(wants(connection, FUSE_CAP_WRITEBACK_CACHE));
+  EXPECT_TRUE(says(granted, "no writeback cache"));
+}
+
+}  // namespace
+}  // namespace pmemfs
