@@ -40,6 +40,18 @@ Result<std::size_t> transfer_all(std::span<Byte> bytes, std::uint64_t offset,
   return done;
 }
 
+std::int64_t now_ns(clockid_t clock) {
+  struct timespec now = {};
+  ::clock_gettime(clock, &now);
+  return to_ns(now);
+}
+
+// Between the write and now: it has been stamped. A time in the future was set
+// by somebody, and a write ends it.
+bool is_stamped(const struct timespec& shown, std::int64_t written_ns) {
+  return to_ns(shown) >= written_ns && to_ns(shown) <= now_ns(CLOCK_REALTIME);
+}
+
 }  // namespace
 
 Result<std::size_t> read_backing(int fd, std::uint64_t offset_bytes,
@@ -67,20 +79,17 @@ Result<void> allocate_backing(int fd, int mode, ByteRange range) {
   return {};
 }
 
-std::int64_t file_time_now_ns() {
-  struct timespec now = {};
-  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  return to_ns(now);
-}
+std::int64_t file_time_now_ns() { return now_ns(CLOCK_REALTIME_COARSE); }
 
-void raise_modification_time(int fd, std::int64_t time_ns) {
+void stamp_modification_time(int fd, std::int64_t written_ns) {
   struct stat status = {};
-  if (::fstat(fd, &status) != 0 || to_ns(status.st_mtim) >= time_ns) {
+  if (::fstat(fd, &status) != 0 || is_stamped(status.st_mtim, written_ns)) {
     return;
   }
   const std::array<struct timespec, 2> times = {
       {{0, UTIME_OMIT},
-       {time_ns / kNanosecondsPerSecond, time_ns % kNanosecondsPerSecond}}};
+       {written_ns / kNanosecondsPerSecond,
+        written_ns % kNanosecondsPerSecond}}};
   if (::futimens(fd, times.data()) != 0) {
     // Not the owner: the two times can then only be set to now, together.
     ::futimens(fd, nullptr);

@@ -30,7 +30,8 @@ namespace pmemfs {
 // epoch.
 [[nodiscard]] std::int64_t file_time_now_ns();
 
-// Sets the time of modification, unless the file shows a later one.
-void raise_modification_time(int fd, std::int64_t time_ns);
+// Sets the time of modification to that of a write, unless the file shows one
+// between then and now.
+void stamp_modification_time(int fd, std::int64_t written_ns);
 
 }  // namespace pmemfs

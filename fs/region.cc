@@ -448,7 +448,7 @@ Result<void> Region::sync(bool data_only) {
 void Region::settle_times() {
   const std::int64_t written = last_write_ns_.exchange(0);
   if (written != 0) {
-    raise_modification_time(write_fd_.load(), written);
+    stamp_modification_time(write_fd_.load(), written);
   }
 }
 

@@ -91,8 +91,8 @@ class Region {
   [[nodiscard]] pmem::Result<void> sync(bool data_only);
 
   // Stores through a mapping do not always move the file's time of
-  // modification. This sets it to the time of the last write, if the file shows
-  // an older one.
+  // modification. This sets it to the time of the last write, where the file
+  // does not show it.
   void settle_times();
 
   // The length that readers may see, given the backing file's: an append shows

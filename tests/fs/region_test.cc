@@ -356,6 +356,17 @@ TEST_P(RegionTest, AWriteMovesTheTimeOfModification) {
   EXPECT_GT(status().st_mtim.tv_sec, 1000);
 }
 
+TEST_P(RegionTest, AWriteEndsATimeInTheFuture) {
+  const auto region = open();
+  write(*region, 0, "x");
+  constexpr time_t kFuture = 4'000'000'000;
+  const struct timespec future[2] = {{kFuture, 0}, {kFuture, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, path_.c_str(), future, 0), 0);
+  write(*region, 0, "y");
+  region->settle_times();
+  EXPECT_LT(status().st_mtim.tv_sec, kFuture);
+}
+
 TEST_P(RegionTest, ATimeThatWasSetStaysWithoutAWrite) {
   const auto region = open();
   write(*region, 0, "x");
