@@ -172,85 +172,78 @@ Result<Entry> SourceNode::lookup(const char* name) {
   return tree_.adopt(std::move(child));
 }
 
-Result<Entry> SourceNode::make_node(const char* name, mode_t mode, dev_t device,
-                                    const Caller& caller) {
+// Makes something in this directory as the caller; `make(directory)` is the
+// system call.
+template <typename Make>
+Result<Entry> SourceNode::make_entry(const char* name, const Caller& caller,
+                                     const Make& make, const char* doing) {
   Result<PathFd> fd = anchor_.open();
   if (!fd) {
     return pass_on(fd);
   }
   {
     const CallerScope as_caller(caller);
-    if (::mknodat(fd->get(), name, mode, device) != 0) {
-      return fail_errno("mknod");
+    if (make(fd->get()) != 0) {
+      return fail_errno(doing);
     }
   }
   return lookup(name);
+}
+
+Result<Entry> SourceNode::make_node(const char* name, mode_t mode, dev_t device,
+                                    const Caller& caller) {
+  const auto make = [&](int directory) {
+    return ::mknodat(directory, name, mode, device);
+  };
+  return make_entry(name, caller, make, "mknod");
 }
 
 Result<Entry> SourceNode::make_directory(const char* name, mode_t mode,
                                          const Caller& caller) {
-  Result<PathFd> fd = anchor_.open();
-  if (!fd) {
-    return pass_on(fd);
-  }
-  {
-    const CallerScope as_caller(caller);
-    if (::mkdirat(fd->get(), name, mode) != 0) {
-      return fail_errno("mkdir");
-    }
-  }
-  return lookup(name);
+  const auto make = [&](int directory) {
+    return ::mkdirat(directory, name, mode);
+  };
+  return make_entry(name, caller, make, "mkdir");
 }
 
 Result<Entry> SourceNode::make_symlink(const char* name, const char* target,
                                        const Caller& caller) {
-  Result<PathFd> fd = anchor_.open();
-  if (!fd) {
-    return pass_on(fd);
-  }
-  {
-    const CallerScope as_caller(caller);
-    if (::symlinkat(target, fd->get(), name) != 0) {
-      return fail_errno("symlink");
-    }
-  }
-  return lookup(name);
+  const auto make = [&](int directory) {
+    return ::symlinkat(target, directory, name);
+  };
+  return make_entry(name, caller, make, "symlink");
 }
 
 Result<Entry> SourceNode::link(Node& node, const char* name,
                                const Caller& caller) {
-  Result<PathFd> directory = anchor_.open();
   Result<PathFd> file = node.path_fd();
-  if (!directory || !file) {
-    return pass_on(!directory ? directory : file);
+  if (!file) {
+    return pass_on(file);
   }
-  {
-    const CallerScope as_caller(caller);
-    if (::linkat(AT_FDCWD, ProcPath(file->get()).c_str(), directory->get(),
-                 name, AT_SYMLINK_FOLLOW) != 0) {
-      return fail_errno("link");
-    }
-  }
-  return lookup(name);
+  const auto make = [&](int directory) {
+    return ::linkat(AT_FDCWD, ProcPath(file->get()).c_str(), directory, name,
+                    AT_SYMLINK_FOLLOW);
+  };
+  return make_entry(name, caller, make, "link");
 }
 
-Result<void> SourceNode::remove_file(const char* name, const Caller& caller) {
+Result<void> SourceNode::remove(const char* name, int flags,
+                                const Caller& caller) {
   Result<PathFd> fd = anchor_.open();
   if (!fd) {
     return pass_on(fd);
   }
   const CallerScope as_caller(caller);
-  return check(::unlinkat(fd->get(), name, 0), "unlink");
+  return check(::unlinkat(fd->get(), name, flags), "unlink");
+}
+
+Result<void> SourceNode::remove_file(const char* name, const Caller& caller) {
+  return remove(name, 0, caller);
 }
 
 Result<void> SourceNode::remove_directory(const char* name,
                                           const Caller& caller) {
-  Result<PathFd> fd = anchor_.open();
-  if (!fd) {
-    return pass_on(fd);
-  }
-  const CallerScope as_caller(caller);
-  return check(::unlinkat(fd->get(), name, AT_REMOVEDIR), "rmdir");
+  return remove(name, AT_REMOVEDIR, caller);
 }
 
 Result<void> SourceNode::rename(const char* name, Node& to,

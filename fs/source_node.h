@@ -72,6 +72,10 @@ class SourceNode : public Node {
       PMEM_EXCLUDES(mutex_);
   void keep_region(const std::shared_ptr<Region>& region) PMEM_EXCLUDES(mutex_);
 
+  template <typename Make>
+  pmem::Result<Entry> make_entry(const char* name, const Caller& caller,
+                                 const Make& make, const char* doing);
+  pmem::Result<void> remove(const char* name, int flags, const Caller& caller);
   pmem::Result<void> change_size(std::uint64_t size_bytes, OpenFile* file);
   pmem::Result<CreatedFile> adopt_created(pmem::UniqueFd fd);
   pmem::Result<CreatedFile> open_existing(const char* name, int flags,
