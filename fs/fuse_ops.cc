@@ -570,7 +570,8 @@ void write_file(fuse_req_t request, fuse_ino_t /*inode*/, const char* bytes,
     write.bytes = {reinterpret_cast<const std::byte*>(bytes), size};
     // Pages that the kernel writes back have their place.
     write.at_end = (info->flags & O_APPEND) != 0 && info->writepage == 0;
-    write.kill_suidgid = info->kill_suidgid != 0;
+    const Caller caller = caller_of(request);
+    write.unprivileged_writer = info->kill_suidgid != 0 ? &caller : nullptr;
     const Result<std::size_t> written =
         handle_of<OpenFile>(info)->region->write(write);
     if (!written) {
@@ -608,9 +609,10 @@ void sync_file(fuse_req_t request, fuse_ino_t /*inode*/, int data_only,
 void allocate_file(fuse_req_t request, fuse_ino_t /*inode*/, int mode,
                    off_t offset, off_t length, struct fuse_file_info* info) {
   answer(request, [&] {
-    reply_done(request, handle_of<OpenFile>(info)->region->allocate(
-                            mode, static_cast<std::uint64_t>(offset),
-                            static_cast<std::uint64_t>(length)));
+    reply_done(request,
+               handle_of<OpenFile>(info)->region->allocate(
+                   mode, static_cast<std::uint64_t>(offset),
+                   static_cast<std::uint64_t>(length), caller_of(request)));
   });
 }
 
@@ -632,11 +634,11 @@ void copy_file(fuse_req_t request, fuse_ino_t /*from*/, off_t from_offset,
                off_t to_offset, struct fuse_file_info* to_info,
                std::size_t length, int /*flags*/) {
   answer(request, [&] {
-    const Result<std::size_t> copied =
-        Region::copy_range(*handle_of<OpenFile>(from_info)->region,
-                           static_cast<std::uint64_t>(from_offset),
-                           *handle_of<OpenFile>(to_info)->region,
-                           static_cast<std::uint64_t>(to_offset), length);
+    const Result<std::size_t> copied = Region::copy_range(
+        *handle_of<OpenFile>(from_info)->region,
+        static_cast<std::uint64_t>(from_offset),
+        *handle_of<OpenFile>(to_info)->region,
+        static_cast<std::uint64_t>(to_offset), length, caller_of(request));
     if (!copied) {
       reply_error(request, copied.error());
       return;

@@ -1,7 +1,6 @@
 #include "fs/region.h"
 
 #include <fcntl.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -245,8 +244,9 @@ Result<std::size_t> Region::write(const WriteRequest& request) {
   if (::fstat(fd, &status) != 0) {
     return fail_errno("fstat");
   }
-  if (request.kill_suidgid) {
-    drop_privileges(fd, status.st_mode);
+  if (request.unprivileged_writer != nullptr &&
+      may_carry_privileges(status.st_mode)) {
+    return write_as_caller(request);
   }
   const std::uint64_t end = request.offset_bytes + request.bytes.size();
   const bool extends =
@@ -360,19 +360,26 @@ Result<std::size_t> Region::write_natively(std::uint64_t offset,
   return written;
 }
 
-// What the kernel does at write(2) by one who may not keep set-id programs:
+// File capabilities cannot be seen in the mode: the first write removes them.
+bool Region::may_carry_privileges(mode_t mode) {
+  return (mode & (S_ISUID | S_ISGID)) != 0 ||
+         !has_dropped_capabilities_.exchange(true);
+}
+
+// A write by which the file loses its set-id bits and capabilities, if the
+// kernel finds that this writer must not keep them.
 // Source: inode(7), file_remove_privs() of Linux.
-void Region::drop_privileges(int fd, mode_t mode) {
-  mode_t dropped = mode & S_ISUID;
-  if ((mode & S_IXGRP) != 0) {
-    dropped |= mode & S_ISGID;
+Result<std::size_t> Region::write_as_caller(const WriteRequest& request) {
+  const CallerScope as_caller(*request.unprivileged_writer);
+  const pmem::Lock lock(length_mutex_);
+  struct stat status = {};
+  if (request.at_end && ::fstat(write_fd_.load(), &status) != 0) {
+    return fail_errno("fstat");
   }
-  if (dropped != 0) {
-    ::fchmod(fd, (mode & ~dropped) & 07777);
-  }
-  if (!has_dropped_capabilities_.exchange(true)) {
-    ::fremovexattr(fd, "security.capability");
-  }
+  return write_natively(request.at_end
+                            ? static_cast<std::uint64_t>(status.st_size)
+                            : request.offset_bytes,
+                        request.bytes);
 }
 
 // --- length, times, durability ----------------------------------------------
@@ -392,11 +399,13 @@ Result<void> Region::truncate(std::uint64_t length_bytes) {
 }
 
 Result<void> Region::allocate(int mode, std::uint64_t offset_bytes,
-                              std::uint64_t length_bytes) {
+                              std::uint64_t length_bytes,
+                              const Caller& caller) {
   const int fd = write_fd_.load();
   if (fd < 0) {
     return fail(EBADF, "fallocate");
   }
+  const CallerScope as_caller(caller);
   const pmem::Lock lock(length_mutex_);
   settle_times();
   Result<void> done =
@@ -417,7 +426,9 @@ Result<std::uint64_t> Region::seek(std::uint64_t offset_bytes,
 
 Result<std::size_t> Region::copy_range(Region& from, std::uint64_t from_offset,
                                        Region& to, std::uint64_t to_offset,
-                                       std::size_t length_bytes) {
+                                       std::size_t length_bytes,
+                                       const Caller& caller) {
+  const CallerScope as_caller(caller);
   auto from_position = static_cast<loff_t>(from_offset);
   auto to_position = static_cast<loff_t>(to_offset);
   const pmem::Lock lock(to.length_mutex_);

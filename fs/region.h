@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "fs/backing_id.h"
+#include "fs/caller.h"
 #include "fs/extents.h"
 #include "pmem/mapping.h"
 #include "pmem/mutex.h"
@@ -41,8 +42,9 @@ namespace pmemfs {
 struct WriteRequest {
   std::uint64_t offset_bytes = 0;
   std::span<const std::byte> bytes;
-  bool at_end = false;        // O_APPEND: the offset is the end, whatever it is
-  bool kill_suidgid = false;  // the writer may not keep set-id bits alive
+  bool at_end = false;  // O_APPEND: the offset is the end, whatever it is
+  // Set if the writer may not keep set-id bits alive; outlives the call.
+  const Caller* unprivileged_writer = nullptr;
 };
 
 class Region {
@@ -73,19 +75,20 @@ class Region {
   // Sets the length; what is added is a hole. Errors: those of ftruncate(2).
   [[nodiscard]] pmem::Result<void> truncate(std::uint64_t length_bytes);
 
-  // fallocate(2), with its modes and errors.
+  // fallocate(2), with its modes and errors, as the caller.
   [[nodiscard]] pmem::Result<void> allocate(int mode,
                                             std::uint64_t offset_bytes,
-                                            std::uint64_t length_bytes);
+                                            std::uint64_t length_bytes,
+                                            const Caller& caller);
 
   // lseek(2) for SEEK_DATA and SEEK_HOLE. Errors: ENXIO, EINVAL.
   [[nodiscard]] pmem::Result<std::uint64_t> seek(std::uint64_t offset_bytes,
                                                  int whence) const;
 
-  // copy_file_range(2) between the backing files.
+  // copy_file_range(2) between the backing files, as the caller.
   [[nodiscard]] static pmem::Result<std::size_t> copy_range(
       Region& from, std::uint64_t from_offset, Region& to,
-      std::uint64_t to_offset, std::size_t length_bytes);
+      std::uint64_t to_offset, std::size_t length_bytes, const Caller& caller);
 
   // Makes everything written durable: fsync(2), or fdatasync(2).
   [[nodiscard]] pmem::Result<void> sync(bool data_only);
@@ -138,7 +141,9 @@ class Region {
   bool store(std::uint64_t offset, std::span<const std::byte> bytes);
   pmem::Result<std::size_t> write_natively(std::uint64_t offset,
                                            std::span<const std::byte> bytes);
-  void drop_privileges(int fd, mode_t mode);
+  bool may_carry_privileges(mode_t mode);
+  pmem::Result<std::size_t> write_as_caller(const WriteRequest& request)
+      PMEM_EXCLUDES(length_mutex_);
 
   bool is_dax_ = false;
   bool read_faults_allocate_ = false;

@@ -30,6 +30,8 @@ std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
+const Caller kRoot = {0, 0, ::getpid(), 022};
+
 // On a disk file system and on tmpfs, which has neither FIEMAP nor holes that
 // may be read through a mapping.
 class RegionTest : public ::testing::TestWithParam<const char*> {
@@ -49,13 +51,13 @@ class RegionTest : public ::testing::TestWithParam<const char*> {
   static std::size_t write(Region& region, std::uint64_t offset,
                            std::string_view text) {
     const Result<std::size_t> written =
-        region.write({offset, bytes_of(text), false, false});
+        region.write({offset, bytes_of(text), false});
     EXPECT_TRUE(written) << written.error().message();
     return written.value_or(0);
   }
 
   static std::size_t append(Region& region, std::string_view text) {
-    return region.write({0, bytes_of(text), true, false}).value_or(0);
+    return region.write({0, bytes_of(text), true}).value_or(0);
   }
 
   static std::string read(Region& region, std::uint64_t offset,
@@ -188,11 +190,11 @@ TEST_P(RegionTest, GrowingNeedsFewMappings) {
 
 TEST_P(RegionTest, AReadOnlyRegionRefusesWrites) {
   const auto region = open(Access::kRead);
-  const auto written = region->write({0, bytes_of("x"), false, false});
+  const auto written = region->write({0, bytes_of("x"), false});
   ASSERT_FALSE(written);
   EXPECT_EQ(written.error().code, EBADF);
   EXPECT_EQ(region->truncate(5).error().code, EBADF);
-  EXPECT_EQ(region->allocate(0, 0, 5).error().code, EBADF);
+  EXPECT_EQ(region->allocate(0, 0, 5, kRoot).error().code, EBADF);
 }
 
 TEST_P(RegionTest, AReadersRegionCanLaterBeWritten) {
@@ -217,7 +219,7 @@ TEST_P(RegionTest, TruncatingCutsAndExtendsWithZeros) {
 
 TEST_P(RegionTest, AllocatingReachesTheEndWithBlocks) {
   const auto region = open();
-  ASSERT_TRUE(region->allocate(0, 0, 1 << 20));
+  ASSERT_TRUE(region->allocate(0, 0, 1 << 20, kRoot));
   EXPECT_EQ(status().st_size, 1 << 20);
   EXPECT_GE(status().st_blocks * 512, 1 << 20);
 }
@@ -225,8 +227,8 @@ TEST_P(RegionTest, AllocatingReachesTheEndWithBlocks) {
 TEST_P(RegionTest, APunchedRangeReadsAsZerosAndTakesStores) {
   const auto region = open();
   write(*region, 0, std::string(65536, 'x'));
-  ASSERT_TRUE(
-      region->allocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, 8192));
+  ASSERT_TRUE(region->allocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192,
+                               8192, kRoot));
   EXPECT_EQ(read(*region, 8192, 8192), std::string(8192, '\0'));
   write(*region, 10'000, "again");
   EXPECT_EQ(read(*region, 10'000, 5), "again");
@@ -275,7 +277,7 @@ TEST_P(RegionTest, ReadersAndWritersSurviveTruncationBeneath) {
           ASSERT_TRUE(c == 'x' || c == '\0') << at;
         }
         const auto written = region->write(
-            {(i * 4096 + t * 1000) % kLength, bytes_of(text), false, false});
+            {(i * 4096 + t * 1000) % kLength, bytes_of(text), false});
         ASSERT_TRUE(written) << written.error().message();
       }
     });
@@ -378,13 +380,24 @@ TEST_P(RegionTest, ATimeThatWasSetStaysWithoutAWrite) {
 }
 
 TEST_P(RegionTest, AnUnprivilegedWriteDropsSetIdBits) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root acts as another user";
+  }
   const auto region = open();
-  ASSERT_EQ(::chmod(path_.c_str(), 06755), 0);
-  ASSERT_TRUE(region->write({0, bytes_of("x"), false, true}));
-  EXPECT_EQ(status().st_mode & 07777U, 0755U);
-  ASSERT_EQ(::chmod(path_.c_str(), 02745), 0);  // no group execution: locking
-  ASSERT_TRUE(region->write({0, bytes_of("x"), false, true}));
-  EXPECT_EQ(status().st_mode & 07777U, 02745U);
+  const Caller stranger = {12345, 12345, ::getpid(), 022};
+  // In a thread, whose identity and umask go with it.
+  std::thread([&] {
+    ASSERT_EQ(::chmod(path_.c_str(), 06755), 0);
+    ASSERT_TRUE(region->write({0, bytes_of("one"), false, &stranger}));
+    EXPECT_EQ(status().st_mode & 07777U, 0755U);
+    ASSERT_EQ(::chmod(path_.c_str(), 06777), 0);
+    ASSERT_TRUE(region->write({0, bytes_of("two"), true, &stranger}));
+    EXPECT_EQ(status().st_mode & 07777U, 0777U);
+    ASSERT_EQ(::chmod(path_.c_str(), 06777), 0);
+    ASSERT_TRUE(region->allocate(0, 0, 100, stranger));
+    EXPECT_EQ(status().st_mode & 07777U, 0777U);
+  }).join();
+  EXPECT_EQ(read(*region, 0, 6), "onetwo");
 }
 
 TEST_P(RegionTest, AFileTooLargeToMapIsStillServed) {
@@ -413,8 +426,7 @@ TEST_P(RegionTest, AFullFileSystemTakesWhatFitsAndSaysSo) {
     int error = 0;
     const std::string block(5000, 'x');
     while (error == 0 && total < (1 << 20)) {
-      const auto written =
-          region->write({total, bytes_of(block), false, false});
+      const auto written = region->write({total, bytes_of(block), false});
       error = written ? 0 : written.error().code;
       total += written.value_or(0);
     }
@@ -424,8 +436,7 @@ TEST_P(RegionTest, AFullFileSystemTakesWhatFitsAndSaysSo) {
     EXPECT_EQ(backing_text(), std::string(65536, 'x'));
     // A store into a hole finds no block, and says the same.
     ASSERT_TRUE(region->truncate(1 << 20));
-    const auto into_hole =
-        region->write({500'000, bytes_of("x"), false, false});
+    const auto into_hole = region->write({500'000, bytes_of("x"), false});
     ASSERT_FALSE(into_hole);
     EXPECT_EQ(into_hole.error().code, ENOSPC);
     // Space comes back, and with it writing.
