@@ -1,0 +1,256 @@
+#include "src/mount_command.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fs/file_system.h"
+#include "fs/options.h"
+#include "fs/session.h"
+#include "src/daemon.h"
+#include "src/fuse_access.h"
+#include "src/mount_options.h"
+#include "src/mountpoint.h"
+#include "src/pid_file.h"
+#include "src/sources.h"
+#include "src/tell.h"
+
+namespace pmemfs {
+namespace {
+
+// A request that has been held against the machine: paths are absolute.
+struct MountPlan {
+  FileSystemOptions file_system;
+  SessionOptions session;
+  Mountpoint mountpoint;
+  std::string sources;  // for people
+  std::string pid_file;
+  LogOptions log;
+  bool foreground = false;
+};
+
+// The daemon works in "/", so every path must be absolute before it starts.
+std::string absolute(const std::string& path) {
+  return path.empty() ? path : std::filesystem::absolute(path).string();
+}
+
+bool wants_allow_other(const MountRequest& request) {
+  return request.allow_other.value_or(::geteuid() == 0);
+}
+
+// For libfuse and fusermount3. (The session adds what is no choice:
+// default_permissions and the type.)
+std::vector<std::string> session_mount_options(const MountRequest& request,
+                                               const std::string& sources) {
+  const std::string& fsname = request.fsname.empty() ? sources : request.fsname;
+  std::vector<std::string> options = request.kernel_options;
+  options.push_back("fsname=" + escape_option_value(fsname));
+  if (wants_allow_other(request)) {
+    options.emplace_back("allow_other");
+  }
+  return options;
+}
+
+LogOptions log_options(const MountRequest& request, bool foreground) {
+  LogOptions log;
+  log.file = absolute(request.log_file);
+  log.level = request.log_level.value_or(request.debug ? LogLevel::kDebug
+                                                       : LogLevel::kInfo);
+  log.on_terminal_too = !foreground;
+  if (!log.file.empty()) {
+    log.target = LogTarget::kFile;
+  } else if (!foreground) {
+    log.target = LogTarget::kSyslog;
+  }
+  return log;
+}
+
+Outcome<MountPlan> plan_mount(const MountRequest& request) {
+  Outcome<Sources> sources = resolve_sources(request.sources);
+  if (!sources) {
+    return hand_on(sources);
+  }
+  Outcome<Mountpoint> mountpoint = inspect_mountpoint(request.mountpoint);
+  if (!mountpoint) {
+    return hand_on(mountpoint);
+  }
+  Outcome<void> outside =
+      check_outside_sources(mountpoint->path, sources->directories);
+  if (!outside) {
+    return hand_on(outside);
+  }
+  Outcome<void> fuse = check_fuse_access();
+  if (!fuse) {
+    return hand_on(fuse);
+  }
+
+  MountPlan plan;
+  plan.foreground = request.foreground || request.debug;
+  plan.file_system = {.sources = std::move(sources->directories),
+                      .io = request.io,
+                      .list_virtual_xattrs = request.list_virtual_xattrs,
+                      .attr_timeout_s = request.attr_timeout_s,
+                      .entry_timeout_s = request.entry_timeout_s};
+  plan.session = {
+      .mountpoint = mountpoint->path,
+      .mount_options = session_mount_options(request, sources->description),
+      .io_uring = request.io_uring,
+      .debug = request.debug,
+      .max_threads = request.max_threads};
+  plan.mountpoint = std::move(*mountpoint);
+  plan.sources = std::move(sources->description);
+  plan.pid_file = absolute(request.pid_file);
+  plan.log = log_options(request, plan.foreground);
+  return plan;
+}
+
+ExitCode session_exit_code(int error) {
+  switch (error) {
+    case ENODEV:
+      return ExitCode::kNoFuse;
+    case EPERM:
+    case EACCES:
+      return ExitCode::kNotPermitted;
+    default:
+      return ExitCode::kMountFailed;
+  }
+}
+
+tl::unexpected<Failure> refuse_session(const MountPlan& plan,
+                                       const pmem::Error& error) {
+  const auto& options = plan.session.mount_options;
+  const bool may_want_configuration =
+      ::geteuid() != 0 &&
+      std::ranges::find(options, "allow_other") != options.end();
+  const char* const advice =
+      may_want_configuration
+          ? "; allow_other is given to ordinary users only with the line "
+            "user_allow_other in /etc/fuse.conf"
+          : "";
+  return refuse(session_exit_code(error.code), error.message() + advice);
+}
+
+// Mounts and serves until the mount is over. `tell_ready` is called on another
+// thread, once the kernel has taken the mount into use.
+Outcome<void> serve(const MountPlan& plan,
+                    const std::function<void()>& tell_ready) {
+  become_server();
+  Outcome<PidFile> pid_file = PidFile::create(plan.pid_file);
+  if (!pid_file) {
+    return hand_on(pid_file);
+  }
+  const pmem::Result<std::unique_ptr<FileSystem>> file_system =
+      FileSystem::create(plan.file_system);
+  if (!file_system) {
+    return refuse(ExitCode::kSourceRefused, file_system.error().message());
+  }
+  Outcome<void> detached = detach_dead_mounts(plan.mountpoint);
+  if (!detached) {
+    return detached;
+  }
+  const pmem::Result<std::unique_ptr<Session>> session =
+      Session::create(**file_system, plan.session);
+  if (!session) {
+    return refuse_session(plan, session.error());
+  }
+  const auto on_ready = [&](const std::string& negotiated) {
+    spdlog::info("mounted {} at {}: {}", plan.sources, plan.mountpoint.path,
+                 negotiated);
+    tell_ready();
+  };
+  const pmem::Result<void> ended = (*session)->run(on_ready);
+  if (!ended) {
+    return refuse(ExitCode::kMountFailed,
+                  "the mount at '" + plan.mountpoint.path +
+                      "' ended: " + ended.error().message());
+  }
+  spdlog::info("unmounted {}", plan.mountpoint.path);
+  return {};
+}
+
+Outcome<void> check_answers(const std::string& mountpoint) {
+  const pmem::Result<FileStatus> status = ask_status(mountpoint);
+  if (status) {
+    return {};
+  }
+  return refuse(ExitCode::kMountFailed,
+                "the mount at '" + mountpoint +
+                    "' does not answer: " + status.error().message());
+}
+
+ExitCode serve_in_foreground(const MountPlan& plan) {
+  const Outcome<void> served = serve(plan, [] {});
+  if (served) {
+    return ExitCode::kOk;
+  }
+  if (plan.log.target != LogTarget::kStandardError) {
+    spdlog::error("{}", served.error().message);
+  }
+  return tell(served.error());
+}
+
+ExitCode serve_as_daemon(Daemon& daemon, Log& log, const MountPlan& plan) {
+  const Outcome<void> served = serve(plan, [&] {
+    log.leave_terminal();
+    daemon.report({});
+  });
+  if (served) {
+    return ExitCode::kOk;
+  }
+  // The parent tells it, if it is still there; later there is only the log.
+  log.leave_terminal();
+  spdlog::error("{}", served.error().message);
+  daemon.report(served);
+  return served.error().code;
+}
+
+ExitCode wait_for_daemon(Daemon& daemon, const MountPlan& plan) {
+  const Outcome<void> reported = daemon.wait();
+  if (!reported) {
+    return tell(reported.error());
+  }
+  const Outcome<void> answered = check_answers(plan.mountpoint.path);
+  if (!answered) {
+    daemon.ask_to_end();
+    return tell(answered.error());
+  }
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+ExitCode run_mount(const MountRequest& request) {
+  const Outcome<MountPlan> plan = plan_mount(request);
+  if (!plan) {
+    return tell(plan.error());
+  }
+  if (request.fake) {
+    return ExitCode::kOk;
+  }
+  Outcome<Log> log = Log::start(plan->log);
+  if (!log) {
+    return tell(log.error());
+  }
+  for (const std::string& option : request.overlooked_options) {
+    spdlog::warn("overlooked the unknown option '{}', as -s asks", option);
+  }
+  if (plan->foreground) {
+    return serve_in_foreground(*plan);
+  }
+  Outcome<Daemon> daemon = Daemon::start();
+  if (!daemon) {
+    return tell(daemon.error());
+  }
+  return daemon->is_parent() ? wait_for_daemon(*daemon, *plan)
+                             : serve_as_daemon(*daemon, *log, *plan);
+}
+
+}  // namespace pmemfs

@@ -1,0 +1,188 @@
+// The time of modification: moved on by writes, though stores through a mapping
+// do not move it, and kept where somebody has set it.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <thread>
+
+#include "mount/mount_test.h"
+
+namespace mount_tests {
+namespace {
+
+using std::chrono::milliseconds;
+
+class Times : public OnEachBacking {
+ protected:
+  std::int64_t mtime_through_mount(const std::string& name) const {
+    return to_ns(status_of(mounted(name)).st_mtim);
+  }
+  std::int64_t mtime_beneath(const std::string& name) const {
+    return to_ns(status_of(source(name)).st_mtim);
+  }
+  static std::int64_t to_ns(const struct timespec& time) {
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+  }
+  // Longer than the kernel's clock for times takes to tick.
+  static void let_time_pass() { std::this_thread::sleep_for(milliseconds(20)); }
+
+  static void set_mtime(const std::string& path, time_t seconds) {
+    const std::array times = {timespec{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
+                              timespec{.tv_sec = seconds, .tv_nsec = 42}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), times.data(), 0), 0);
+  }
+};
+PMEMFS_ON_EACH_BACKING(Times);
+
+TEST_P(Times, AWriteInsideTheFileMovesTheTimeOn) {
+  write_file(mounted("f"), noise(8192));
+  const pmem::UniqueFd fd = open_file(mounted("f"), O_RDWR);
+  std::int64_t last = mtime_through_mount("f");
+  for (int round = 0; round < 5; ++round) {
+    let_time_pass();
+    ASSERT_EQ(::pwrite(fd.get(), "changed", 7, 100), 7);
+    struct stat status = {};
+    ASSERT_EQ(::fstat(fd.get(), &status), 0);
+    EXPECT_GT(to_ns(status.st_mtim), last) << "round " << round;
+    EXPECT_EQ(to_ns(status.st_ctim), to_ns(status.st_mtim));
+    last = to_ns(status.st_mtim);
+    EXPECT_EQ(mtime_beneath("f"), last);
+  }
+}
+
+TEST_P(Times, AnAppendMovesTheTimeOn) {
+  write_file(mounted("f"), "x");
+  const std::int64_t before = mtime_through_mount("f");
+  const pmem::UniqueFd fd = open_file(mounted("f"), O_WRONLY | O_APPEND);
+  let_time_pass();
+  ASSERT_EQ(::write(fd.get(), "more", 4), 4);
+  EXPECT_GT(mtime_through_mount("f"), before);
+}
+
+TEST_P(Times, AfterCloseTheTimeIsThatOfTheBackingFile) {
+  write_file(mounted("f"), noise(8192));
+  const std::int64_t before = mtime_beneath("f");
+  let_time_pass();
+  {
+    const pmem::UniqueFd fd = open_file(mounted("f"), O_RDWR);
+    ASSERT_EQ(::pwrite(fd.get(), "changed", 7, 100), 7);
+  }
+  // Nobody asked through the mount, and beneath it is right all the same.
+  EXPECT_GT(mtime_beneath("f"), before);
+  EXPECT_EQ(mtime_through_mount("f"), mtime_beneath("f"));
+}
+
+TEST_P(Times, ATimeThatIsSetAfterAWriteStays) {
+  const pmem::UniqueFd fd = open_file(mounted("f"), O_RDWR | O_CREAT);
+  ASSERT_EQ(::write(fd.get(), "content", 7), 7);
+  ASSERT_EQ(::pwrite(fd.get(), "CON", 3, 0), 3);
+  ASSERT_NO_FATAL_FAILURE(set_mtime(mounted("f"), 1000));
+  EXPECT_EQ(status_of(mounted("f")).st_mtim.tv_sec, 1000);
+  ASSERT_EQ(::fsync(fd.get()), 0);
+  EXPECT_EQ(status_of(source("f")).st_mtim.tv_sec, 1000);
+}
+
+TEST_P(Times, ATimeThatIsSetThroughTheOpenFileSurvivesItsClose) {
+  // What cp -p, tar and rsync do.
+  for (const int rounds : {1, 20}) {
+    for (int round = 0; round < rounds; ++round) {
+      pmem::UniqueFd fd =
+          open_file(mounted("f"), O_WRONLY | O_CREAT | O_TRUNC);
+      ASSERT_EQ(::write(fd.get(), noise(20000).data(), 20000), 20000);
+      const std::array times = {timespec{.tv_sec = 3000, .tv_nsec = 1},
+                                timespec{.tv_sec = 2000, .tv_nsec = 2}};
+      ASSERT_EQ(::futimens(fd.get(), times.data()), 0);
+      fd = pmem::UniqueFd();
+      EXPECT_EQ(status_of(source("f")).st_mtim.tv_sec, 2000);
+      EXPECT_EQ(status_of(source("f")).st_mtim.tv_nsec, 2);
+      EXPECT_EQ(status_of(mounted("f")).st_atim.tv_sec, 3000);
+    }
+  }
+}
+
+TEST_P(Times, AWriteAfterATimeThatWasSetMovesItOn) {
+  const time_t begin = ::time(nullptr);
+  const pmem::UniqueFd fd = open_file(mounted("f"), O_RDWR | O_CREAT);
+  ASSERT_EQ(::write(fd.get(), noise(8192).data(), 8192), 8192);
+  ASSERT_NO_FATAL_FAILURE(set_mtime(mounted("f"), 1000));
+  ASSERT_EQ(::pwrite(fd.get(), "x", 1, 10), 1);
+  EXPECT_GE(status_of(mounted("f")).st_mtim.tv_sec, begin);
+  EXPECT_GE(status_of(source("f")).st_mtim.tv_sec, begin);
+}
+
+TEST_P(Times, ATimeInTheFutureStaysAsNativelyUntilTheNextWrite) {
+  const time_t future = ::time(nullptr) + 100000;
+  const pmem::UniqueFd fd = open_file(mounted("f"), O_RDWR | O_CREAT);
+  ASSERT_EQ(::write(fd.get(), noise(8192).data(), 8192), 8192);
+  ASSERT_NO_FATAL_FAILURE(set_mtime(mounted("f"), future));
+  EXPECT_EQ(status_of(mounted("f")).st_mtim.tv_sec, future);
+  // A write means now, even where now is earlier.
+  ASSERT_EQ(::pwrite(fd.get(), "x", 1, 10), 1);
+  EXPECT_LT(status_of(mounted("f")).st_mtim.tv_sec, future);
+}
+
+TEST_P(Times, ReadingDoesNotMoveTheTimeOfModification) {
+  write_file(mounted("f"), noise(100000));
+  const std::int64_t before = mtime_beneath("f");
+  let_time_pass();
+  EXPECT_EQ(content_of(mounted("f")).size(), 100000U);
+  EXPECT_EQ(mtime_through_mount("f"), before);
+  EXPECT_EQ(mtime_beneath("f"), before);
+}
+
+TEST_P(Times, TruncationAndAllocationMoveTheTimeAsNatively) {
+  const auto moved = [&](const std::string& path, const auto& change) {
+    const std::int64_t before = to_ns(status_of(path).st_mtim);
+    let_time_pass();
+    change();
+    return to_ns(status_of(path).st_mtim) > before;
+  };
+  expect_same([&](Account& account) {
+    const std::string path = account / "f";
+    write_file(path, noise(20000));
+    const pmem::UniqueFd fd = open_file(path, O_RDWR);
+    account.value("shorter",
+                  moved(path, [&] { ::ftruncate(fd.get(), 10000); }));
+    account.value("longer",
+                  moved(path, [&] { ::ftruncate(fd.get(), 30000); }));
+    account.value("same length",
+                  moved(path, [&] { ::ftruncate(fd.get(), 30000); }));
+    account.value("by name, same length",
+                  moved(path, [&] { ::truncate(path.c_str(), 30000); }));
+    account.value("punched", moved(path, [&] {
+                    ::fallocate(fd.get(),
+                                FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                                4096);
+                  }));
+    account.value("grown", moved(path, [&] {
+                    ::fallocate(fd.get(), 0, 30000, 30000);
+                  }));
+  });
+}
+
+TEST_P(Times, ADirectoryTellsWhenItsEntriesChanged) {
+  ASSERT_EQ(::mkdir(mounted("d").c_str(), 0755), 0);
+  std::int64_t last = mtime_through_mount("d");
+  const auto expect_moved = [&](const char* what) {
+    EXPECT_GT(mtime_through_mount("d"), last) << what;
+    EXPECT_EQ(mtime_through_mount("d"), mtime_beneath("d")) << what;
+    last = mtime_through_mount("d");
+  };
+  let_time_pass();
+  write_file(mounted("d/f"), "x");
+  expect_moved("create");
+  let_time_pass();
+  ASSERT_EQ(::rename(mounted("d/f").c_str(), mounted("d/g").c_str()), 0);
+  expect_moved("rename");
+  let_time_pass();
+  ASSERT_EQ(::unlink(mounted("d/g").c_str()), 0);
+  expect_moved("unlink");
+}
+
+}  // namespace
+}  // namespace mount_tests
