@@ -11,13 +11,17 @@
 // fault then happens again at the same instruction and ends the process with
 // the signal and the core that it would have had without us.
 //
-// SA_NODEFER with an empty mask leaves the signal mask alone, so that leaving
-// by siglongjmp needs no system call. SA_ONSTACK lets threads with an alternate
-// stack keep using it.
+// Leaving by siglongjmp does not undo what the kernel blocked for the handler:
+// the handler itself restores the mask of the interrupted code, which it finds
+// in the context. (A thread sanitizer runs handlers with everything blocked, so
+// that flags of sigaction would not do.) SA_ONSTACK lets threads with an
+// alternate stack keep using it.
 //
 // A program that installs its own SIGBUS action after the first guard takes the
 // guards out of service; the daemon does not.
 #include "pmem/fault_guard.h"
+
+#include <ucontext.h>
 
 #include <csignal>
 #include <cstdint>
@@ -56,24 +60,29 @@ bool has_flag(const struct sigaction& action, unsigned flag) {
   return (static_cast<unsigned>(action.sa_flags) & flag) != 0;
 }
 
+sigset_t interrupted_mask(const void* context) {
+  return static_cast<const ucontext_t*>(context)->uc_sigmask;
+}
+
 void call_previous_handler(int signal_number, siginfo_t* info, void* context) {
   const struct sigaction action = previous_action;
   if (has_flag(action, SA_RESETHAND)) {
     previous_action = {};
     previous_action.sa_handler = SIG_DFL;
   }
-  sigset_t mask = action.sa_mask;
+  // What the kernel would block: the handler's mask on top of the interrupted
+  // code's. It restores the latter itself when on_sigbus returns.
+  sigset_t mask = interrupted_mask(context);
+  ::sigorset(&mask, &mask, &action.sa_mask);
   if (!has_flag(action, SA_NODEFER)) {
     ::sigaddset(&mask, SIGBUS);
   }
-  sigset_t old_mask;
-  ::pthread_sigmask(SIG_BLOCK, &mask, &old_mask);
+  ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
   if (has_flag(action, SA_SIGINFO)) {
     action.sa_sigaction(signal_number, info, context);
   } else {
     action.sa_handler(signal_number);
   }
-  ::pthread_sigmask(SIG_SETMASK, &old_mask, nullptr);
 }
 
 void pass_on_signal(int signal_number, siginfo_t* info, void* context) {
@@ -97,13 +106,15 @@ void on_sigbus(int signal_number, siginfo_t* info, void* context) {
   }
   point->fault.address = static_cast<const std::byte*>(info->si_addr);
   point->fault.is_hardware_error = info->si_code == BUS_MCEERR_AR;
+  const sigset_t mask = interrupted_mask(context);
+  ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
   siglongjmp(point->jump, 1);
 }
 
 bool install_now() {
   struct sigaction action = {};
   action.sa_sigaction = on_sigbus;
-  action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   // Asked for first: a fault in another thread may call the handler before
   // sigaction returns.

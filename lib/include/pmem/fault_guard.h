@@ -18,8 +18,10 @@
 namespace pmem {
 
 struct Fault {
-  const std::byte* address = nullptr;  // what could not be accessed
-  bool is_hardware_error = false;      // a machine check (BUS_MCEERR_*)
+  // What could not be accessed; for a flush or a machine check the beginning of
+  // its cache line or page, which may lie before the range that was asked for.
+  const std::byte* address = nullptr;
+  bool is_hardware_error = false;  // a machine check (BUS_MCEERR_*)
 };
 
 // Copies out of a mapping. REQUIRES: equal sizes. On a fault the bytes of `to`
@@ -64,7 +66,7 @@ std::optional<Fault> guard(const Code& code) {
   using namespace fault_guard_internal;
   install_handler();
   RecoveryPoint point;
-  // The signal mask is not saved: the handler leaves it as it found it.
+  // The signal mask is not saved here: on a fault the handler restores it.
   if (sigsetjmp(point.jump, 0) != 0) {
     set_recovery_point(nullptr);
     return point.fault;
