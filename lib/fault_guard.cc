@@ -141,19 +141,25 @@ void set_recovery_point(RecoveryPoint* point) {
 
 std::optional<Fault> guarded_read(std::span<std::byte> to,
                                   std::span<const std::byte> from) {
-  std::optional<Fault> fault =
-      guard([&] { copy_forward(to.data(), from.data(), from.size()); });
-  if (!fault || fault->address <= from.data() ||
-      fault->address >= from.data() + from.size()) {
-    return fault;
+  std::optional<Fault> reported;
+  for (;;) {
+    const std::optional<Fault> fault =
+        guard([&] { copy_forward(to.data(), from.data(), from.size()); });
+    if (!fault) {
+      return reported;
+    }
+    reported = fault;
+    if (fault->address <= from.data() ||
+        fault->address >= from.data() + from.size()) {
+      return reported;
+    }
+    // The access may have been a wide one that began in the page before: then
+    // its first bytes could be read but were not delivered. All that is before
+    // the fault is read again by itself (which may fault earlier).
+    const auto before = static_cast<std::size_t>(fault->address - from.data());
+    to = to.first(before);
+    from = from.first(before);
   }
-  // The access may have been a wide one that began in the page before: then
-  // its first bytes could be read but were not delivered. They are read again
-  // by themselves (and that may fault again, earlier).
-  const auto before = static_cast<std::size_t>(fault->address - from.data());
-  const std::optional<Fault> earlier =
-      guarded_read(to.first(before), from.first(before));
-  return earlier ? earlier : fault;
 }
 
 std::optional<Fault> guarded_write(std::span<std::byte> to,

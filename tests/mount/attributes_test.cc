@@ -81,9 +81,8 @@ TEST_P(Attributes, TimesAreSetToTheNanosecond) {
     const auto set = [&](const char* what, const char* name,
                          struct timespec atime, struct timespec mtime) {
       const std::array times = {atime, mtime};
-      account.call(what,
-                   ::utimensat(AT_FDCWD, (account / name).c_str(),
-                               times.data(), AT_SYMLINK_NOFOLLOW));
+      account.call(what, ::utimensat(AT_FDCWD, (account / name).c_str(),
+                                     times.data(), AT_SYMLINK_NOFOLLOW));
       const struct stat status = status_of(account / name);
       account.value("  atime", in_words(status.st_atim));
       account.value("  mtime", in_words(status.st_mtim));

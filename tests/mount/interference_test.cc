@@ -1,6 +1,6 @@
 // Another process changes the backing file while it is read and written through
-// the mount: at worst EIO or a short count, never a wrong byte, never the end of
-// the daemon.
+// the mount: at worst EIO or a short count, never a wrong byte, never the end
+// of the daemon.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -73,9 +73,7 @@ struct Seen {
 };
 
 // Every byte that anybody writes into the file tells its place.
-char byte_for(off_t offset) {
-  return static_cast<char>('a' + offset % 23);
-}
+char byte_for(off_t offset) { return static_cast<char>('a' + offset % 23); }
 
 std::string text_for(off_t offset, std::size_t size) {
   std::string text(size, '\0');
@@ -163,9 +161,8 @@ TEST_P(Interference, CutAndWrittenBeneath) {
     const std::string text = text_for(0, kSize);
     const Disturber disturber([&](unsigned round) {
       const off_t offset = (round * 104729) % kSize;
-      [[maybe_unused]] ssize_t ignored =
-          ::pwrite(fd.get(), text.data() + offset, std::size_t(kSize - offset),
-                   offset);
+      [[maybe_unused]] ssize_t ignored = ::pwrite(
+          fd.get(), text.data() + offset, std::size_t(kSize - offset), offset);
       if (round % 4 == 0) {
         ignored = ::ftruncate(fd.get(), offset);
       }

@@ -86,8 +86,8 @@ class IoMode : public MountTest,
     const pmem::UniqueFd fd = open_file(mounted("f"), O_RDWR);
     std::mt19937 generator(3);
     const auto random = [&](std::size_t below) {
-      return std::uniform_int_distribution<std::size_t>(0, below - 1)(
-          generator);
+      return std::uniform_int_distribution<std::size_t>(0,
+                                                        below - 1)(generator);
     };
     for (unsigned step = 0; step < 200; ++step) {
       const std::size_t offset = random(model.size());

@@ -42,7 +42,8 @@ class Mapped {
   void* address_;
 };
 
-// With the default io and with the others, of which each has its own way to mmap.
+// With the default io and with the others, of which each has its own way to
+// mmap.
 struct MmapWay {
   BackingKind backing;
   const char* io;
@@ -96,9 +97,9 @@ TEST_P(Mmap, StoresAndReadsAreCoherentBothWays) {
       mapped.store(at, text);
       ASSERT_EQ(read_at(fd.get(), static_cast<off_t>(at), text.size()), text);
     } else {
-      ASSERT_EQ(::pwrite(fd.get(), text.data(), text.size(),
-                         static_cast<off_t>(at)),
-                static_cast<ssize_t>(text.size()));
+      ASSERT_EQ(
+          ::pwrite(fd.get(), text.data(), text.size(), static_cast<off_t>(at)),
+          static_cast<ssize_t>(text.size()));
       ASSERT_EQ(mapped.text(at, text.size()), text);
     }
   }

@@ -1,5 +1,5 @@
-// A fixture: two directories on one file system, `native` to be used as it is and
-// `source` through a mount, so that the same calls can be made in both.
+// A fixture: two directories on one file system, `native` to be used as it is
+// and `source` through a mount, so that the same calls can be made in both.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -95,11 +95,11 @@ class OnEachBacking : public MountTest,
   void SetUp() override { mount(support::make_directory_on(GetParam())); }
 };
 
-#define PMEMFS_ON_EACH_BACKING(Suite)                                       \
-  INSTANTIATE_TEST_SUITE_P(                                                 \
-      Mounted, Suite,                                                       \
-      ::testing::Values(support::BackingKind::kTmpfs,                       \
-                        support::BackingKind::kDisk),                       \
+#define PMEMFS_ON_EACH_BACKING(Suite)                 \
+  INSTANTIATE_TEST_SUITE_P(                           \
+      Mounted, Suite,                                 \
+      ::testing::Values(support::BackingKind::kTmpfs, \
+                        support::BackingKind::kDisk), \
       [](const auto& parameter) { return support::name_of(parameter.param); })
 
 }  // namespace mount_tests

@@ -57,11 +57,10 @@ void make_file(const std::string& path, const std::string& content = "x") {
 
 std::string target_of(const std::string& path) {
   std::array<char, PATH_MAX> target = {};
-  const ssize_t length =
-      ::readlink(path.c_str(), target.data(), target.size());
-  return length < 0 ? std::string("readlink: ") + ::strerrorname_np(errno)
-                    : std::string(target.data(),
-                                  static_cast<std::size_t>(length));
+  const ssize_t length = ::readlink(path.c_str(), target.data(), target.size());
+  return length < 0
+             ? std::string("readlink: ") + ::strerrorname_np(errno)
+             : std::string(target.data(), static_cast<std::size_t>(length));
 }
 
 // The parts of stat(2) that do not depend on which of two directories it is.
@@ -235,10 +234,10 @@ TEST_P(Names, HardLinksShareTheirInode) {
     account.value("size of a", status_of(account / "a").st_size);
     account.call("onto an existing one",
                  ::link((account / "a").c_str(), (account / "b").c_str()));
-    account.call("of a directory", ::link(account.directory().c_str(),
-                                          (account / "c").c_str()));
-    account.call("of a missing one", ::link((account / "none").c_str(),
-                                            (account / "c").c_str()));
+    account.call("of a directory",
+                 ::link(account.directory().c_str(), (account / "c").c_str()));
+    account.call("of a missing one",
+                 ::link((account / "none").c_str(), (account / "c").c_str()));
     account.call("unlink", ::unlink((account / "a").c_str()));
     tell_status(account, "b");
     account.content("b has", content_of(account / "b"));
@@ -288,9 +287,9 @@ TEST_P(Names, ANamelessFileGetsANameByLinkat) {
     account.value("links", status.st_nlink);
     account.value("mode", status.st_mode);
     const std::string path = "/proc/self/fd/" + std::to_string(fd.get());
-    account.call("linkat", ::linkat(AT_FDCWD, path.c_str(), AT_FDCWD,
-                                    (account / "named").c_str(),
-                                    AT_SYMLINK_FOLLOW));
+    account.call("linkat",
+                 ::linkat(AT_FDCWD, path.c_str(), AT_FDCWD,
+                          (account / "named").c_str(), AT_SYMLINK_FOLLOW));
     tell_status(account, "named");
     account.content("content", content_of(account / "named"));
     account.call("write", ::write(fd.get(), ", no more", 9));
@@ -302,9 +301,9 @@ TEST_P(Names, ANamelessFileGetsANameByLinkat) {
     account.succeeds("tmpfile, never to be named", exclusive.get());
     const std::string exclusive_path =
         "/proc/self/fd/" + std::to_string(exclusive.get());
-    account.call("linkat", ::linkat(AT_FDCWD, exclusive_path.c_str(), AT_FDCWD,
-                                    (account / "other").c_str(),
-                                    AT_SYMLINK_FOLLOW));
+    account.call("linkat",
+                 ::linkat(AT_FDCWD, exclusive_path.c_str(), AT_FDCWD,
+                          (account / "other").c_str(), AT_SYMLINK_FOLLOW));
   });
 }
 
@@ -356,7 +355,8 @@ TEST_P(Names, SpecialFilesAreOfTheirKind) {
 
 TEST_P(Names, AFifoCarriesBytes) {
   ASSERT_EQ(::mkfifo(mounted("fifo").c_str(), 0600), 0);
-  const pmem::UniqueFd reader = open_file(mounted("fifo"), O_RDONLY | O_NONBLOCK);
+  const pmem::UniqueFd reader =
+      open_file(mounted("fifo"), O_RDONLY | O_NONBLOCK);
   const pmem::UniqueFd writer = open_file(mounted("fifo"), O_WRONLY);
   ASSERT_TRUE(reader.valid());
   ASSERT_TRUE(writer.valid());
@@ -369,8 +369,8 @@ TEST_P(Names, AFifoCarriesBytes) {
 TEST_P(Names, ADirectoryOf3000EntriesIsListedWhole) {
   std::set<std::string> made;
   for (int number = 0; number < 3000; ++number) {
-    const std::string name =
-        "entry-" + std::to_string(number) + std::string(std::size_t(number % 120), '-');
+    const std::string name = "entry-" + std::to_string(number) +
+                             std::string(std::size_t(number % 120), '-');
     // Half of them the kernel knows already, half it must learn.
     const std::string path = number % 2 == 0 ? mounted(name) : source(name);
     ASSERT_EQ(::mknod(path.c_str(), S_IFREG | 0644, 0), 0);
@@ -524,7 +524,8 @@ TEST_P(FewDescriptors, DoNotLimitHowManyFilesAreKnown) {
   for (int round = 0; round < 2; ++round) {
     for (int number = 0; number < kFiles; ++number) {
       const std::string name = std::to_string(number);
-      ASSERT_EQ(status_of(mounted(name)).st_ino, status_of(source(name)).st_ino);
+      ASSERT_EQ(status_of(mounted(name)).st_ino,
+                status_of(source(name)).st_ino);
       ASSERT_EQ(content_of(mounted(name)), name);
     }
   }
@@ -534,7 +535,8 @@ TEST_P(FewDescriptors, DoNotLimitHowManyFilesAreKnown) {
   EXPECT_EQ(content_of(mounted("0")), "1999");
 }
 
-// --- inode numbers ------------------------------------------------------------
+// --- inode numbers
+// ------------------------------------------------------------
 
 TEST_P(Names, InodeNumbersAreTheBackingOnesAndStay) {
   ASSERT_EQ(::mkdir(mounted("d").c_str(), 0755), 0);
@@ -549,7 +551,8 @@ TEST_P(Names, InodeNumbersAreTheBackingOnesAndStay) {
   }
 }
 
-// --- the file system's own status -----------------------------------------------
+// --- the file system's own status
+// -----------------------------------------------
 
 class Statfs : public MountTest,
                public ::testing::WithParamInterface<BackingKind> {

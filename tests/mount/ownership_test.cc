@@ -1,5 +1,6 @@
-// Whose files are: an ordinary user, with supplementary groups, on a mount made by
-// root. Everything is compared with what the same user gets beside the mount.
+// Whose files are: an ordinary user, with supplementary groups, on a mount made
+// by root. Everything is compared with what the same user gets beside the
+// mount.
 #include <fcntl.h>
 #include <grp.h>
 #include <sys/stat.h>
@@ -56,7 +57,8 @@ class Ownership : public OnEachBacking {
       return;
     }
     // Others may come to the directories, and make things there.
-    std::filesystem::permissions(backing().path(), std::filesystem::perms(0755));
+    std::filesystem::permissions(backing().path(),
+                                 std::filesystem::perms(0755));
     for (const std::string& path : {source(), native()}) {
       ASSERT_EQ(::chmod(path.c_str(), 0777), 0);
     }
@@ -97,24 +99,23 @@ PMEMFS_ON_EACH_BACKING(Ownership);
 // One of each kind, made by the caller.
 void make_everything(Account& account, const std::string& directory) {
   const auto in = [&](const char* name) { return directory + name; };
-  account.succeeds("create",
-                   open_file(account / in("file"), O_RDWR | O_CREAT, 0666)
-                       .get());
-  account.succeeds("create with set-id bits",
-                   open_file(account / in("set-id"), O_RDWR | O_CREAT, 06777)
-                       .get());
+  account.succeeds(
+      "create", open_file(account / in("file"), O_RDWR | O_CREAT, 0666).get());
+  account.succeeds(
+      "create with set-id bits",
+      open_file(account / in("set-id"), O_RDWR | O_CREAT, 06777).get());
   account.call("mkdir", ::mkdir((account / in("directory")).c_str(), 0777));
   account.call("symlink", ::symlink("file", (account / in("link")).c_str()));
   account.call("mkfifo", ::mkfifo((account / in("fifo")).c_str(), 0666));
-  account.call("mknod", ::mknod((account / in("node")).c_str(),
-                                S_IFREG | 0666, 0));
+  account.call("mknod",
+               ::mknod((account / in("node")).c_str(), S_IFREG | 0666, 0));
   const pmem::UniqueFd nameless(::open((account / directory).c_str(),
                                        O_TMPFILE | O_RDWR | O_CLOEXEC, 0666));
   account.succeeds("tmpfile", nameless.get());
   const std::string path = "/proc/self/fd/" + std::to_string(nameless.get());
-  account.call("linkat", ::linkat(AT_FDCWD, path.c_str(), AT_FDCWD,
-                                  (account / in("named")).c_str(),
-                                  AT_SYMLINK_FOLLOW));
+  account.call("linkat",
+               ::linkat(AT_FDCWD, path.c_str(), AT_FDCWD,
+                        (account / in("named")).c_str(), AT_SYMLINK_FOLLOW));
   for (const char* name :
        {"file", "set-id", "directory", "link", "fifo", "node", "named"}) {
     tell_owner(account, in(name));
@@ -134,8 +135,8 @@ TEST_P(Ownership, TheUmaskOfTheCallerCounts) {
     for (const mode_t mask : {0U, 022U, 077U, 0777U}) {
       ::umask(mask);
       const std::string name = "mask-" + std::to_string(mask);
-      account.succeeds(
-          "create", open_file(account / name, O_RDWR | O_CREAT, 0666).get());
+      account.succeeds("create",
+                       open_file(account / name, O_RDWR | O_CREAT, 0666).get());
       tell_owner(account, name);
       account.call("mkdir", ::mkdir((account / (name + "-d")).c_str(), 0777));
       tell_owner(account, name + "-d");
@@ -204,10 +205,9 @@ TEST_P(Ownership, WhatTheModeForbidsIsRefused) {
     make(in / "passable/inner", 0, 0, 0666);
   });
   expect_same_for_user([](Account& account) {
-    for (const char* name :
-         {"secret", "read-only", "write-only", "executable", "closed",
-          "closed/inner", "listable", "listable/inner", "passable",
-          "passable/inner"}) {
+    for (const char* name : {"secret", "read-only", "write-only", "executable",
+                             "closed", "closed/inner", "listable",
+                             "listable/inner", "passable", "passable/inner"}) {
       const std::string path = account / name;
       account.value("--", name);
       for (const int flags : {O_RDONLY, O_WRONLY, O_RDWR, O_WRONLY | O_TRUNC}) {
@@ -224,11 +224,9 @@ TEST_P(Ownership, WhatTheModeForbidsIsRefused) {
                                timespec{.tv_sec = 1000, .tv_nsec = 0}};
       account.call("utimes of the past",
                    ::utimensat(AT_FDCWD, path.c_str(), past.data(), 0));
-      account.call("setxattr",
-                   ::setxattr(path.c_str(), "user.x", "x", 1, 0));
+      account.call("setxattr", ::setxattr(path.c_str(), "user.x", "x", 1, 0));
       account.call("getxattr", ::getxattr(path.c_str(), "user.x", nullptr, 0));
-      account.call("trusted",
-                   ::setxattr(path.c_str(), "trusted.x", "x", 1, 0));
+      account.call("trusted", ::setxattr(path.c_str(), "trusted.x", "x", 1, 0));
       account.call("create in it", ::mkdir((path + "/new").c_str(), 0755));
       account.call("rename", ::rename(path.c_str(), (path + "-new").c_str()));
       tell_owner(account, name);
@@ -262,9 +260,9 @@ TEST_P(Ownership, SupplementaryGroupsCount) {
     account.call("rename", ::rename((account / "shared/file").c_str(),
                                     (account / "shared/other").c_str()));
     account.call("mkdir", ::mkdir((account / "not-shared/d").c_str(), 0755));
-    account.succeeds("create", open_file(account / "not-shared/f",
-                                         O_RDWR | O_CREAT, 0644)
-                                   .get());
+    account.succeeds(
+        "create",
+        open_file(account / "not-shared/f", O_RDWR | O_CREAT, 0644).get());
   });
 }
 
@@ -273,14 +271,15 @@ TEST_P(Ownership, AnOwnerGivesAFileToGroupsOfHisOnly) {
     ::umask(0);
     write_file(account / "f", "x");
     const std::string path = account / "f";
-    account.call("to a second group", ::chown(path.c_str(), uid_t(-1),
-                                              kSecondGroup));
+    account.call("to a second group",
+                 ::chown(path.c_str(), uid_t(-1), kSecondGroup));
     tell_owner(account, "f");
     account.call("set-id bits", ::chmod(path.c_str(), 06755));
     tell_owner(account, "f");
     account.call("to a foreign group",
                  ::chown(path.c_str(), uid_t(-1), kForeignGroup));
-    account.call("to another user", ::chown(path.c_str(), kStranger, gid_t(-1)));
+    account.call("to another user",
+                 ::chown(path.c_str(), kStranger, gid_t(-1)));
     account.call("back", ::chown(path.c_str(), kUser, kGroup));
     tell_owner(account, "f");
   });
@@ -300,7 +299,7 @@ TEST_P(Ownership, SetGroupIdOfAForeignGroupIsNotTaken) {
 }
 
 TEST_P(Ownership, AWriteByAnotherClearsSetIdBits) {
-  const std::array<const char*, 6> names = {"write", "append", "truncate",
+  const std::array<const char*, 6> names = {"write", "append",    "truncate",
                                             "trunc", "fallocate", "copy"};
   prepare([&](const Account& in) {
     for (const char* name : names) {
@@ -364,12 +363,11 @@ TEST_P(Ownership, AStickyDirectoryProtectsWhatIsOthers) {
       account.call("rename", ::rename(path.c_str(), (path + "-new").c_str()));
       account.call("rename back",
                    ::rename((path + "-new").c_str(), path.c_str()));
-      account.call("replace", ::rename((account / "sticky/mine").c_str(),
-                                       path.c_str()));
+      account.call("replace",
+                   ::rename((account / "sticky/mine").c_str(), path.c_str()));
       account.call("unlink", ::unlink(path.c_str()));
     }
-    account.call("in one's own",
-                 ::unlink((account / "mine/of-root").c_str()));
+    account.call("in one's own", ::unlink((account / "mine/of-root").c_str()));
   });
 }
 
@@ -423,9 +421,9 @@ TEST_P(Ownership, ManyUsersAtOnceKeepTheirFilesApart) {
         for (int number = 0; number < kFiles; ++number) {
           const std::string name =
               std::to_string(user) + "-" + std::to_string(number);
-          is_well = is_well && ::mkdir(mounted(name).c_str(), 0777) == 0 &&
-                    open_file(mounted(name + "/f"), O_RDWR | O_CREAT, 0666)
-                        .valid();
+          is_well =
+              is_well && ::mkdir(mounted(name).c_str(), 0777) == 0 &&
+              open_file(mounted(name + "/f"), O_RDWR | O_CREAT, 0666).valid();
         }
         ::_exit(is_well ? 0 : 1);
       }
@@ -444,8 +442,7 @@ TEST_P(Ownership, ManyUsersAtOnceKeepTheirFilesApart) {
         EXPECT_EQ(file.st_uid, 20000 + user);
         EXPECT_EQ(file.st_gid, kGroup);
         EXPECT_EQ(file.st_mode & 0777U, 0666U & ~(user * 8));
-        EXPECT_EQ(status_of(source(name)).st_mode & 0777U,
-                  0777U & ~(user * 8));
+        EXPECT_EQ(status_of(source(name)).st_mode & 0777U, 0777U & ~(user * 8));
       }
     }
   });

@@ -147,18 +147,18 @@ TEST_F(Sources, ListedInodeNumbersAreThoseOfStat) {
 TEST_F(Sources, OnTwoFileSystemsNothingMovesAcross) {
   MountedPmemfs mounted({left(), volatile_one()});
   write_file(mounted / "left/f", "x");
-  EXPECT_EQ(::rename((mounted / "left/f").c_str(),
-                     (mounted / "volatile/f").c_str()),
-            -1);
+  EXPECT_EQ(
+      ::rename((mounted / "left/f").c_str(), (mounted / "volatile/f").c_str()),
+      -1);
   EXPECT_EQ(errno, EXDEV);
-  EXPECT_EQ(::link((mounted / "left/f").c_str(),
-                   (mounted / "volatile/f").c_str()),
-            -1);
+  EXPECT_EQ(
+      ::link((mounted / "left/f").c_str(), (mounted / "volatile/f").c_str()),
+      -1);
   EXPECT_EQ(errno, EXDEV);
   EXPECT_EQ(content_of(left("f")), "x");
   // mv falls back to a copy.
-  const support::CommandResult moved = support::run_command(
-      {"mv", mounted / "left/f", mounted / "volatile/f"});
+  const support::CommandResult moved =
+      support::run_command({"mv", mounted / "left/f", mounted / "volatile/f"});
   EXPECT_EQ(moved.exit_status, 0) << moved.output;
   EXPECT_EQ(content_of(volatile_one("f")), "x");
   EXPECT_FALSE(support::exists(left("f")));
@@ -167,9 +167,8 @@ TEST_F(Sources, OnTwoFileSystemsNothingMovesAcross) {
 TEST_F(Sources, OnOneFileSystemARenameAcrossDoesWhatItDoesNatively) {
   write_file(left("f"), "x");
   MountedPmemfs mounted({left(), right()});
-  ASSERT_EQ(::rename((mounted / "left/f").c_str(),
-                     (mounted / "right/g").c_str()),
-            0)
+  ASSERT_EQ(
+      ::rename((mounted / "left/f").c_str(), (mounted / "right/g").c_str()), 0)
       << std::strerror(errno);
   EXPECT_EQ(content_of(mounted / "right/g"), "x");
   EXPECT_EQ(content_of(right("g")), "x");

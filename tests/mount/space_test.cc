@@ -1,5 +1,5 @@
-// Full file systems: the writer is told, what was acknowledged is there, and the
-// mount goes on.
+// Full file systems: the writer is told, what was acknowledged is there, and
+// the mount goes on.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -175,10 +175,10 @@ TEST_P(Space, AHolePunchedAfterAStoreIsRefusedAsWell) {
         open_file(beneath ? source("f") : mounted("f"), O_RDWR);
     ASSERT_EQ(::pwrite(fd.get(), "known", 5, 0), 5);
     ASSERT_EQ(::fsync(fd.get()), 0);
-    ASSERT_EQ(::fallocate(puncher.get(),
-                          FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                          1 << 20),
-              0);
+    ASSERT_EQ(
+        ::fallocate(puncher.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                    0, 1 << 20),
+        0);
     ASSERT_NO_FATAL_FAILURE(fill_up());
     const std::string text = noise(256 << 10, 9);
     const Written refused = write_pieces(fd.get(), text, text.size());
@@ -198,13 +198,11 @@ TEST_P(Space, AllocationIsRefusedWithTheSizeAsItWas) {
   expect_same([](Account& account) {
     write_file(account / "f", noise(5000));
     const pmem::UniqueFd fd = open_file(account / "f", O_RDWR);
-    account.call("fallocate",
-                 ::fallocate(fd.get(), 0, 0, off_t{kSpace} * 2));
+    account.call("fallocate", ::fallocate(fd.get(), 0, 0, off_t{kSpace} * 2));
     account.value("size", status_of(account / "f").st_size);
     account.content("content", content_of(account / "f"));
-    account.call("keeping the size",
-                 ::fallocate(fd.get(), FALLOC_FL_KEEP_SIZE, 0,
-                             off_t{kSpace} * 2));
+    account.call("keeping the size", ::fallocate(fd.get(), FALLOC_FL_KEEP_SIZE,
+                                                 0, off_t{kSpace} * 2));
     account.value("size", status_of(account / "f").st_size);
     ASSERT_EQ(::ftruncate(fd.get(), 0), 0);
     account.call("a sparse one", ::ftruncate(fd.get(), off_t{kSpace} * 8));

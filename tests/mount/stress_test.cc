@@ -1,14 +1,14 @@
 // Four writers and four readers on one file. Each 8-byte word belongs to one
-// writer, and tells who wrote it, as which of its writes, and for which place, so
-// that every word that a reader sees can be held against what its owner wrote
-// there, and against what the reader saw before.
+// writer, and tells who wrote it, as which of its writes, and for which place,
+// so that every word that a reader sees can be held against what its owner
+// wrote there, and against what the reader saw before.
 //
 // PMEMFS_STRESS_SECONDS says how long, 3 s by default.
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -43,8 +43,8 @@ unsigned owner_of(std::size_t word) {
 
 std::uint32_t checksum(std::uint32_t owner, std::uint32_t sequence,
                        std::size_t word) {
-  std::uint64_t mixed = (std::uint64_t{sequence} << 32 | owner) ^
-                        word * 0x9E3779B97F4A7C15U;
+  std::uint64_t mixed =
+      (std::uint64_t{sequence} << 32 | owner) ^ word * 0x9E3779B97F4A7C15U;
   mixed = (mixed ^ mixed >> 29) * 0xBF58476D1CE4E5B9U;
   return static_cast<std::uint32_t>(mixed >> 32) | 1U;
 }
@@ -74,7 +74,8 @@ class Stress : public OnEachBacking {
   void write_until(steady_clock::time_point end, unsigned owner) {
     const pmem::UniqueFd fd = open_file(mounted("f"), O_RDWR);
     std::mt19937 random(owner);
-    std::uniform_int_distribution<std::size_t> blocks(0, kBlocks / kWriters - 1);
+    std::uniform_int_distribution<std::size_t> blocks(0,
+                                                      kBlocks / kWriters - 1);
     std::uniform_int_distribution<std::size_t> places(0, kBlockWords - 1);
     std::vector<std::uint64_t> words;
     for (std::uint32_t sequence = 1; steady_clock::now() < end; ++sequence) {
@@ -89,8 +90,8 @@ class Stress : public OnEachBacking {
       started_[owner] = sequence;
       const auto size = static_cast<ssize_t>(words.size() * kWordBytes);
       const auto offset = static_cast<off_t>(stretch.first * kWordBytes);
-      if (::pwrite(fd.get(), words.data(), words.size() * kWordBytes,
-                   offset) != size) {
+      if (::pwrite(fd.get(), words.data(), words.size() * kWordBytes, offset) !=
+          size) {
         ++failed_calls_;
         return;
       }

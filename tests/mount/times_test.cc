@@ -49,7 +49,7 @@ TEST_P(Times, AWriteInsideTheFileMovesTheTimeOn) {
     struct stat status = {};
     ASSERT_EQ(::fstat(fd.get(), &status), 0);
     EXPECT_GT(to_ns(status.st_mtim), last) << "round " << round;
-    EXPECT_EQ(to_ns(status.st_ctim), to_ns(status.st_mtim));
+    EXPECT_GE(to_ns(status.st_ctim), to_ns(status.st_mtim));
     last = to_ns(status.st_mtim);
     EXPECT_EQ(mtime_beneath("f"), last);
   }
@@ -91,8 +91,7 @@ TEST_P(Times, ATimeThatIsSetThroughTheOpenFileSurvivesItsClose) {
   // What cp -p, tar and rsync do.
   for (const int rounds : {1, 20}) {
     for (int round = 0; round < rounds; ++round) {
-      pmem::UniqueFd fd =
-          open_file(mounted("f"), O_WRONLY | O_CREAT | O_TRUNC);
+      pmem::UniqueFd fd = open_file(mounted("f"), O_WRONLY | O_CREAT | O_TRUNC);
       ASSERT_EQ(::write(fd.get(), noise(20000).data(), 20000), 20000);
       const std::array times = {timespec{.tv_sec = 3000, .tv_nsec = 1},
                                 timespec{.tv_sec = 2000, .tv_nsec = 2}};
@@ -148,8 +147,7 @@ TEST_P(Times, TruncationAndAllocationMoveTheTimeAsNatively) {
     const pmem::UniqueFd fd = open_file(path, O_RDWR);
     account.value("shorter",
                   moved(path, [&] { ::ftruncate(fd.get(), 10000); }));
-    account.value("longer",
-                  moved(path, [&] { ::ftruncate(fd.get(), 30000); }));
+    account.value("longer", moved(path, [&] { ::ftruncate(fd.get(), 30000); }));
     account.value("same length",
                   moved(path, [&] { ::ftruncate(fd.get(), 30000); }));
     account.value("by name, same length",
@@ -159,9 +157,8 @@ TEST_P(Times, TruncationAndAllocationMoveTheTimeAsNatively) {
                                 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
                                 4096);
                   }));
-    account.value("grown", moved(path, [&] {
-                    ::fallocate(fd.get(), 0, 30000, 30000);
-                  }));
+    account.value("grown",
+                  moved(path, [&] { ::fallocate(fd.get(), 0, 30000, 30000); }));
   });
 }
 

@@ -82,7 +82,8 @@ class UserMount : public ::testing::TestWithParam<BackingKind> {
       GTEST_SKIP() << "there is no user " << kUserName;
     }
     backing_ = support::make_directory_on(GetParam());
-    std::filesystem::permissions(backing_->path(), std::filesystem::perms(0755));
+    std::filesystem::permissions(backing_->path(),
+                                 std::filesystem::perms(0755));
     std::filesystem::permissions(work_.path(), std::filesystem::perms(0755));
     for (const std::string& path : {source(), mountpoint(), log_directory()}) {
       ASSERT_EQ(::mkdir(path.c_str(), 0755), 0);
@@ -95,7 +96,9 @@ class UserMount : public ::testing::TestWithParam<BackingKind> {
   [[nodiscard]] std::string source() const { return *backing_ / "source"; }
   [[nodiscard]] std::string mountpoint() const { return work_ / "mount"; }
   [[nodiscard]] std::string log_directory() const { return work_ / "log"; }
-  [[nodiscard]] std::string log_file() const { return log_directory() + "/log"; }
+  [[nodiscard]] std::string log_file() const {
+    return log_directory() + "/log";
+  }
 
   // Runs the code as the user, with the mount.
   template <typename Code>
@@ -109,9 +112,9 @@ class UserMount : public ::testing::TestWithParam<BackingKind> {
       ASSERT_EQ(::setresgid(user_.gid, user_.gid, user_.gid), 0);
       ASSERT_EQ(::setresuid(user_.uid, user_.uid, user_.uid), 0);
       const std::string pid_file = log_directory() + "/pid";
-      const CommandResult started = run_command(
-          {support::kPmemfs, "mount", "--pid-file", pid_file, "--log-file",
-           log_file(), source(), mountpoint()});
+      const CommandResult started =
+          run_command({support::kPmemfs, "mount", "--pid-file", pid_file,
+                       "--log-file", log_file(), source(), mountpoint()});
       ASSERT_EQ(started.exit_status, 0) << started.output;
       EXPECT_TRUE(support::is_fuse_mount(mountpoint()));
       const int daemon = std::atoi(content_of(pid_file).c_str());

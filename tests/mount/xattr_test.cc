@@ -36,8 +36,7 @@ std::string pmem_value_of(const std::string& path, const std::string& name) {
 
 std::set<std::string> names_of(const std::string& path) {
   std::array<char, 8192> list = {};
-  const ssize_t length =
-      ::llistxattr(path.c_str(), list.data(), list.size());
+  const ssize_t length = ::llistxattr(path.c_str(), list.data(), list.size());
   EXPECT_GE(length, 0) << std::strerror(errno);
   std::set<std::string> names;
   for (const char* name = list.data(); name < list.data() + length;
@@ -48,9 +47,9 @@ std::set<std::string> names_of(const std::string& path) {
 }
 
 const std::set<std::string> kVirtualNames = {
-    "user.pmem.align",         "user.pmem.allocated", "user.pmem.granularity",
-    "user.pmem.is_pmem",       "user.pmem.kind",      "user.pmem.mapped_length",
-    "user.pmem.path",          "user.pmem.reason",    "user.pmem.sparse"};
+    "user.pmem.align",   "user.pmem.allocated", "user.pmem.granularity",
+    "user.pmem.is_pmem", "user.pmem.kind",      "user.pmem.mapped_length",
+    "user.pmem.path",    "user.pmem.reason",    "user.pmem.sparse"};
 
 std::set<std::string> without_security(std::set<std::string> names) {
   std::erase_if(names, [](const std::string& name) {
@@ -74,9 +73,9 @@ class Xattr : public OnEachBacking {
     const pmem::UniqueFd fd = open_file(mounted(name), O_RDONLY);
     expect_facts_now(name, expected);
     std::array<char, 10> value = {};
-    EXPECT_EQ(::fgetxattr(fd.get(), "user.pmem.sparse", value.data(),
-                          value.size()),
-              1);
+    EXPECT_EQ(
+        ::fgetxattr(fd.get(), "user.pmem.sparse", value.data(), value.size()),
+        1);
     EXPECT_EQ(value[0], expected.sparse ? '1' : '0');
   }
 
@@ -185,8 +184,8 @@ TEST_P(Xattr, ReadingHolesAllocatesNothing) {
   const pmem::UniqueFd fd = open_file(mounted("f"), O_RDWR | O_CREAT);
   ASSERT_EQ(::ftruncate(fd.get(), 3 * kGiB), 0);
   const std::string zeros(1 << 20, '\0');
-  for (const off_t offset : {std::int64_t{0}, std::int64_t{12345}, kGiB,
-                             3 * kGiB - (1 << 20)}) {
+  for (const off_t offset :
+       {std::int64_t{0}, std::int64_t{12345}, kGiB, 3 * kGiB - (1 << 20)}) {
     EXPECT_TRUE(read_at(fd.get(), offset, 1 << 20) == zeros) << offset;
   }
   EXPECT_EQ(status_of(source("f")).st_blocks, 0);
@@ -286,13 +285,12 @@ TEST_P(Xattr, BuffersThatAreTooSmallAreTold) {
   const std::string path = mounted("f");
   std::array<char, 8192> buffer = {};
   EXPECT_EQ(::getxattr(path.c_str(), "user.pmem.mapped_length", nullptr, 0), 4);
-  EXPECT_EQ(::getxattr(path.c_str(), "user.pmem.mapped_length", buffer.data(),
-                       3),
-            -1);
+  EXPECT_EQ(
+      ::getxattr(path.c_str(), "user.pmem.mapped_length", buffer.data(), 3),
+      -1);
   EXPECT_EQ(errno, ERANGE);
-  EXPECT_EQ(::getxattr(path.c_str(), "user.pmem.mapped_length", buffer.data(),
-                       4),
-            4);
+  EXPECT_EQ(
+      ::getxattr(path.c_str(), "user.pmem.mapped_length", buffer.data(), 4), 4);
   const ssize_t length = ::listxattr(path.c_str(), nullptr, 0);
   EXPECT_GT(length, 100);
   EXPECT_EQ(::listxattr(path.c_str(), buffer.data(),
@@ -328,8 +326,8 @@ TEST_P(Xattr, ThoseOfTheFileItselfPassThrough) {
       const std::string path = account / file;
       account.call("set", ::setxattr(path.c_str(), "user.foo", "bar", 3, 0));
       tell(file, "user.foo");
-      account.call("create onto it", ::setxattr(path.c_str(), "user.foo", "x",
-                                                1, XATTR_CREATE));
+      account.call("create onto it",
+                   ::setxattr(path.c_str(), "user.foo", "x", 1, XATTR_CREATE));
       account.call("replace", ::setxattr(path.c_str(), "user.foo", "other", 5,
                                          XATTR_REPLACE));
       tell(file, "user.foo");
@@ -393,11 +391,10 @@ TEST_P(Xattr, AccessControlListsPassThrough) {
                     {0x20, 0, kNobody}}};
   expect_same([&](Account& account) {
     write_file(account / "f", "x");
-    account.call("set", ::setxattr((account / "f").c_str(),
-                                   "system.posix_acl_access", &acl,
-                                   sizeof(acl), 0));
-    account.content("get",
-                    value_of(account / "f", "system.posix_acl_access"));
+    account.call("set",
+                 ::setxattr((account / "f").c_str(), "system.posix_acl_access",
+                            &acl, sizeof(acl), 0));
+    account.content("get", value_of(account / "f", "system.posix_acl_access"));
     account.value("mode", status_of(account / "f").st_mode);
   });
 }

@@ -1,5 +1,5 @@
-// Other people's programs on a mount, each with what it is used for. The scripts
-// print what they do; variables of theirs:
+// Other people's programs on a mount, each with what it is used for. The
+// scripts print what they do; variables of theirs:
 //   M  a directory in the mount    S  the same one beneath it
 //   N  a directory beside the mount, on the same file system
 #include <gtest/gtest.h>
@@ -19,7 +19,8 @@ namespace {
 
 class Programs : public OnEachBacking {
  protected:
-  // Skips when one of them is not installed; the caller returns when IsSkipped().
+  // Skips when one of them is not installed; the caller returns when
+  // IsSkipped().
   static void need(const std::vector<std::string>& programs) {
     for (const std::string& program : programs) {
       if (support::run_command({"which", program}).exit_status != 0) {
@@ -131,8 +132,8 @@ TEST_P(Programs, RsyncFindsNothingLeftToDo) {
     diff -r --no-dereference /usr/include/linux "$S/in"
   )sh");
   std::size_t empty = 0;
-  for (std::size_t at = 0; (at = output.find("\nleft: \n", at)) !=
-                           std::string::npos; ++at) {
+  for (std::size_t at = 0;
+       (at = output.find("\nleft: \n", at)) != std::string::npos; ++at) {
     ++empty;
   }
   EXPECT_EQ(empty, 3U);

@@ -1,6 +1,6 @@
-// What a series of calls answered, in words: one line per call, with the name of
-// the errno where it failed. Two accounts of the same calls in two places compare
-// as text. One thread.
+// What a series of calls answered, in words: one line per call, with the name
+// of the errno where it failed. Two accounts of the same calls in two places
+// compare as text. One thread.
 #pragma once
 
 #include <cerrno>

@@ -54,13 +54,12 @@ class ScopedMount {
   std::string target_;
 };
 
-// A loop device over a file, bound until nobody uses it any more. Others look for
-// a free one at the same time, hence the attempts.
+// A loop device over a file, bound until nobody uses it any more. Others look
+// for a free one at the same time, hence the attempts.
 std::string bind_loop_device(const std::string& image,
                              pmem::UniqueFd& keeps_it) {
   const pmem::UniqueFd file(::open(image.c_str(), O_RDWR | O_CLOEXEC));
-  const pmem::UniqueFd control(
-      ::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
+  const pmem::UniqueFd control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));
   struct loop_config config = {};
   config.fd = static_cast<__u32>(file.get());
   config.info.lo_flags = LO_FLAGS_AUTOCLEAR;
@@ -140,9 +139,8 @@ std::unique_ptr<Backing> make_directory_on(BackingKind kind) {
 }
 
 std::string cannot_make_file_systems() {
-  return ::geteuid() == 0
-             ? ""
-             : "only root can make a file system of a given size";
+  return ::geteuid() == 0 ? ""
+                          : "only root can make a file system of a given size";
 }
 
 std::unique_ptr<Backing> make_tmpfs(std::uint64_t size_bytes) {

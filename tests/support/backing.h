@@ -1,8 +1,8 @@
 // Directories on file systems of known kinds, to be sources of a mount.
 //
 // A Backing owns its directory, and the file system where it made one: both go
-// with it. Whoever wants a file system of a given size needs root; the makers say
-// so by cannot_make_file_systems(). One thread.
+// with it. Whoever wants a file system of a given size needs root; the makers
+// say so by cannot_make_file_systems(). One thread.
 #pragma once
 
 #include <cstdint>

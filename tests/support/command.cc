@@ -145,8 +145,6 @@ std::optional<int> BackgroundCommand::wait_for(std::chrono::milliseconds time) {
   return status_;
 }
 
-void BackgroundCommand::send_signal(int signal) const {
-  ::kill(pid_, signal);
-}
+void BackgroundCommand::send_signal(int signal) const { ::kill(pid_, signal); }
 
 }  // namespace support

@@ -60,8 +60,7 @@ MountedPmemfs::MountedPmemfs(const std::vector<std::string>& sources,
       log_file_(directory_ / "log") {
   std::filesystem::create_directory(mountpoint_);
   // For tests as another user.
-  std::filesystem::permissions(directory_.path(),
-                               std::filesystem::perms(0755));
+  std::filesystem::permissions(directory_.path(), std::filesystem::perms(0755));
   daemon_.emplace(mount_command(sources, settings, mountpoint_),
                   settings.environment, log_file_);
   wait_until_it_answers();
@@ -103,8 +102,7 @@ void MountedPmemfs::end() {
     detach(mountpoint_);
     return;
   }
-  const CommandResult unmounted =
-      run_command({kPmemfs, "umount", mountpoint_});
+  const CommandResult unmounted = run_command({kPmemfs, "umount", mountpoint_});
   if (unmounted.exit_status != 0) {
     ADD_FAILURE() << "umount: " << unmounted.output;
     detach(mountpoint_);

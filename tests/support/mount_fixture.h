@@ -1,8 +1,8 @@
 // A mount of the built program for the length of a scope.
 //
 // The daemon runs in the foreground as a child of the test, with its log in a
-// file. The end of the scope unmounts and fails the test unless the daemon ended
-// by itself with 0 and left the mountpoint as it was. One thread.
+// file. The end of the scope unmounts and fails the test unless the daemon
+// ended by itself with 0 and left the mountpoint as it was. One thread.
 #pragma once
 
 #include <optional>
@@ -18,8 +18,8 @@ namespace support {
 inline constexpr const char* kPmemfs = PMEMFS_PROGRAM;
 
 struct MountSettings {
-  std::vector<std::string> wrapper;      // a program that starts the daemon
-  std::vector<std::string> arguments;    // of `pmemfs mount`, before the sources
+  std::vector<std::string> wrapper;    // a program that starts the daemon
+  std::vector<std::string> arguments;  // of `pmemfs mount`, before the sources
   std::vector<std::string> environment;  // NAME=VALUE to add
 };
 
