@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fs/anchor.h"
+#include "fs/handle_table.h"
 #include "fs/inode_numbers.h"
 #include "fs/node.h"
 #include "fs/node_table.h"
@@ -28,6 +29,10 @@ class FileSystem {
   // The node of the mount's root; it is never forgotten.
   [[nodiscard]] Node& root() { return *root_; }
   [[nodiscard]] NodeTable& nodes() { return nodes_; }
+  [[nodiscard]] HandleTable<OpenFile>& open_files() { return open_files_; }
+  [[nodiscard]] HandleTable<DirectoryStream>& open_directories() {
+    return open_directories_;
+  }
   [[nodiscard]] const FileSystemOptions& options() const { return options_; }
 
   // Whether reading a directory may look its entries up in advance: each costs
@@ -45,7 +50,9 @@ class FileSystem {
   AnchorPool anchors_;
   InodeNumbers inode_numbers_;
   std::vector<std::unique_ptr<SourceTree>> trees_;
-  NodeTable nodes_;            // after what its nodes refer to
+  NodeTable nodes_;  // after what its nodes refer to
+  HandleTable<OpenFile> open_files_;
+  HandleTable<DirectoryStream> open_directories_;
   std::unique_ptr<Node> top_;  // where the root is no source's own directory
   Node* root_ = nullptr;
 };

@@ -38,14 +38,16 @@ Caller caller_of(fuse_req_t request) {
   return {context->uid, context->gid, context->pid, context->umask};
 }
 
-template <typename Handle>
-Handle* handle_of(const struct fuse_file_info* info) {
-  return info == nullptr ? nullptr : reinterpret_cast<Handle*>(info->fh);
+OpenFile& file_of(const struct fuse_file_info* info) {
+  return HandleTable<OpenFile>::at(info->fh);
 }
 
-template <typename Handle>
-std::uint64_t to_fh(std::unique_ptr<Handle> handle) {
-  return reinterpret_cast<std::uintptr_t>(handle.release());
+Region& region_of(const struct fuse_file_info* info) {
+  return *file_of(info).region;
+}
+
+DirectoryStream& directory_of(const struct fuse_file_info* info) {
+  return HandleTable<DirectoryStream>::at(info->fh);
 }
 
 // Runs the handling of one request and turns what it may throw into a reply.
@@ -264,10 +266,12 @@ AttributeChange to_change(const struct stat& wanted, int which) {
 void set_attributes(fuse_req_t request, fuse_ino_t inode, struct stat* wanted,
                     int which, struct fuse_file_info* info) {
   answer(request, [&] {
-    reply_attributes(request, node_of(request, inode)
-                                  .change_attributes(to_change(*wanted, which),
-                                                     handle_of<OpenFile>(info),
-                                                     caller_of(request)));
+    reply_attributes(
+        request,
+        node_of(request, inode)
+            .change_attributes(to_change(*wanted, which),
+                               info == nullptr ? nullptr : &file_of(info),
+                               caller_of(request)));
   });
 }
 
@@ -324,25 +328,28 @@ void open_directory(fuse_req_t request, fuse_ino_t inode,
       reply_error(request, stream.error());
       return;
     }
-    DirectoryStream* raw = stream->get();
-    info->fh = to_fh(std::move(*stream));
+    HandleTable<DirectoryStream>& directories =
+        file_system_of(request).open_directories();
+    info->fh = directories.add(std::move(*stream));
     if (::fuse_reply_open(request, info) == -ENOENT) {
-      delete raw;
+      const auto nobodys = directories.take(info->fh);
     }
   });
 }
 
 void release_directory(fuse_req_t request, fuse_ino_t /*inode*/,
                        struct fuse_file_info* info) {
-  delete handle_of<DirectoryStream>(info);
-  ::fuse_reply_err(request, 0);
+  answer(request, [&] {
+    const auto closed =
+        file_system_of(request).open_directories().take(info->fh);
+    ::fuse_reply_err(request, 0);
+  });
 }
 
 void sync_directory(fuse_req_t request, fuse_ino_t /*inode*/, int data_only,
                     struct fuse_file_info* info) {
-  answer(request, [&] {
-    reply_done(request, handle_of<DirectoryStream>(info)->sync(data_only != 0));
-  });
+  answer(request,
+         [&] { reply_done(request, directory_of(info).sync(data_only != 0)); });
 }
 
 // Adds one entry to a reply; the bytes it takes, more than `room` if it does
@@ -394,7 +401,7 @@ std::size_t add_with_lookup(fuse_req_t request, Node& directory,
 
 void read_entries(fuse_req_t request, fuse_ino_t inode, std::size_t size,
                   off_t offset, struct fuse_file_info* info, AddEntry add) {
-  auto& stream = *handle_of<DirectoryStream>(info);
+  DirectoryStream& stream = directory_of(info);
   std::vector<char> reply(size);
   std::size_t filled = 0;
   auto at = static_cast<std::uint64_t>(offset);
@@ -462,15 +469,6 @@ void choose_io(fuse_req_t request, OpenFile& file,
   info.parallel_direct_writes = file.region->is_dax() ? 1 : 0;
 }
 
-void close_file(fuse_req_t request, OpenFile* file) {
-  const std::unique_ptr<OpenFile> owner(file);
-  file->region->settle_times();
-  if (file->uses_backing_id) {
-    file->region->backing_id().release(
-        [&](int id) { ::fuse_passthrough_close(request, id); });
-  }
-}
-
 void open_file(fuse_req_t request, fuse_ino_t inode,
                struct fuse_file_info* info) {
   answer(request, [&] {
@@ -481,12 +479,12 @@ void open_file(fuse_req_t request, fuse_ino_t inode,
       return;
     }
     choose_io(request, **file, *info);
-    OpenFile* raw = file->get();
-    info->fh = to_fh(std::move(*file));
+    HandleTable<OpenFile>& files = file_system_of(request).open_files();
+    info->fh = files.add(std::move(*file));
     if (::fuse_reply_open(request, info) == -ENOENT) {
-      // Nobody will release it. The request is gone, so is its way to the
-      // kernel; the number goes with the connection.
-      delete raw;
+      // Nobody will release it. With the request its way to the kernel is gone:
+      // a backing number goes with the connection.
+      const auto nobodys = files.take(info->fh);
     }
   });
 }
@@ -500,11 +498,10 @@ void reply_created(fuse_req_t request, Result<CreatedFile>& created,
   choose_io(request, *created->file, *info);
   FileSystem& file_system = file_system_of(request);
   const struct fuse_entry_param param = to_param(request, created->entry);
-  OpenFile* raw = created->file.get();
-  info->fh = to_fh(std::move(created->file));
+  info->fh = file_system.open_files().add(std::move(created->file));
   if (::fuse_reply_create(request, &param, info) == -ENOENT) {
     forget_entry(file_system, created->entry);
-    delete raw;
+    const auto nobodys = file_system.open_files().take(info->fh);
   }
 }
 
@@ -551,8 +548,8 @@ void read_file(fuse_req_t request, fuse_ino_t /*inode*/, std::size_t size,
                off_t offset, struct fuse_file_info* info) {
   answer(request, [&] {
     const std::span<std::byte> buffer = reply_buffer(request, size);
-    const Result<std::size_t> got = handle_of<OpenFile>(info)->region->read(
-        static_cast<std::uint64_t>(offset), buffer);
+    const Result<std::size_t> got =
+        region_of(info).read(static_cast<std::uint64_t>(offset), buffer);
     if (!got) {
       reply_error(request, got.error());
       return;
@@ -572,8 +569,7 @@ void write_file(fuse_req_t request, fuse_ino_t /*inode*/, const char* bytes,
     write.at_end = (info->flags & O_APPEND) != 0 && info->writepage == 0;
     const Caller caller = caller_of(request);
     write.unprivileged_writer = info->kill_suidgid != 0 ? &caller : nullptr;
-    const Result<std::size_t> written =
-        handle_of<OpenFile>(info)->region->write(write);
+    const Result<std::size_t> written = region_of(info).write(write);
     if (!written) {
       reply_error(request, written.error());
       return;
@@ -585,7 +581,7 @@ void write_file(fuse_req_t request, fuse_ino_t /*inode*/, const char* bytes,
 void flush_file(fuse_req_t request, fuse_ino_t /*inode*/,
                 struct fuse_file_info* info) {
   answer(request, [&] {
-    handle_of<OpenFile>(info)->region->settle_times();
+    region_of(info).settle_times();
     ::fuse_reply_err(request, 0);
   });
 }
@@ -593,24 +589,28 @@ void flush_file(fuse_req_t request, fuse_ino_t /*inode*/,
 void release_file(fuse_req_t request, fuse_ino_t /*inode*/,
                   struct fuse_file_info* info) {
   answer(request, [&] {
-    close_file(request, handle_of<OpenFile>(info));
+    const std::unique_ptr<OpenFile> file =
+        file_system_of(request).open_files().take(info->fh);
+    file->region->settle_times();
+    if (file->uses_backing_id) {
+      file->region->backing_id().release(
+          [&](int id) { ::fuse_passthrough_close(request, id); });
+    }
     ::fuse_reply_err(request, 0);
   });
 }
 
 void sync_file(fuse_req_t request, fuse_ino_t /*inode*/, int data_only,
                struct fuse_file_info* info) {
-  answer(request, [&] {
-    reply_done(request,
-               handle_of<OpenFile>(info)->region->sync(data_only != 0));
-  });
+  answer(request,
+         [&] { reply_done(request, region_of(info).sync(data_only != 0)); });
 }
 
 void allocate_file(fuse_req_t request, fuse_ino_t /*inode*/, int mode,
                    off_t offset, off_t length, struct fuse_file_info* info) {
   answer(request, [&] {
     reply_done(request,
-               handle_of<OpenFile>(info)->region->allocate(
+               region_of(info).allocate(
                    mode, static_cast<std::uint64_t>(offset),
                    static_cast<std::uint64_t>(length), caller_of(request)));
   });
@@ -619,8 +619,8 @@ void allocate_file(fuse_req_t request, fuse_ino_t /*inode*/, int mode,
 void seek_file(fuse_req_t request, fuse_ino_t /*inode*/, off_t offset,
                int whence, struct fuse_file_info* info) {
   answer(request, [&] {
-    const Result<std::uint64_t> found = handle_of<OpenFile>(info)->region->seek(
-        static_cast<std::uint64_t>(offset), whence);
+    const Result<std::uint64_t> found =
+        region_of(info).seek(static_cast<std::uint64_t>(offset), whence);
     if (!found) {
       reply_error(request, found.error());
       return;
@@ -635,10 +635,9 @@ void copy_file(fuse_req_t request, fuse_ino_t /*from*/, off_t from_offset,
                std::size_t length, int /*flags*/) {
   answer(request, [&] {
     const Result<std::size_t> copied = Region::copy_range(
-        *handle_of<OpenFile>(from_info)->region,
-        static_cast<std::uint64_t>(from_offset),
-        *handle_of<OpenFile>(to_info)->region,
-        static_cast<std::uint64_t>(to_offset), length, caller_of(request));
+        region_of(from_info), static_cast<std::uint64_t>(from_offset),
+        region_of(to_info), static_cast<std::uint64_t>(to_offset), length,
+        caller_of(request));
     if (!copied) {
       reply_error(request, copied.error());
       return;

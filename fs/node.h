@@ -87,10 +87,13 @@ class DirectoryStream {
   // fsync(2) of the directory.
   [[nodiscard]] virtual pmem::Result<void> sync(bool data_only) = 0;
 
-  pmem::Mutex& mutex() PMEM_ANNOTATE(lock_returned(mutex_)) { return mutex_; }
+  [[nodiscard]] pmem::Mutex& mutex() const
+      PMEM_ANNOTATE(lock_returned(mutex_)) {
+    return mutex_;
+  }
 
  private:
-  pmem::Mutex mutex_;
+  mutable pmem::Mutex mutex_;
 };
 
 class Node {

@@ -88,14 +88,21 @@ struct Session::State {
   Connection connection;
   unsigned max_threads;
   std::unique_ptr<struct fuse_session, SessionDeleter> session;
+  bool handles_signals = false;
   bool is_mounted = false;
 };
 
 Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-Session::~Session() {
-  if (state_->is_mounted) {
-    ::fuse_session_unmount(state_->session.get());
+Session::~Session() { end(); }
+
+void Session::end() {
+  struct fuse_session* session = state_->session.get();
+  if (std::exchange(state_->is_mounted, false)) {
+    ::fuse_session_unmount(session);
+  }
+  if (std::exchange(state_->handles_signals, false)) {
+    ::fuse_remove_signal_handlers(session);
   }
 }
 
@@ -109,27 +116,28 @@ Result<std::unique_ptr<Session>> Session::create(
   if (state->session == nullptr) {
     return fail(EINVAL, "starting libfuse with these options");
   }
-  if (::fuse_session_mount(state->session.get(), options.mountpoint.c_str()) !=
-      0) {
+  std::unique_ptr<Session> made(new Session(std::move(state)));
+  struct fuse_session* session = made->state_->session.get();
+  // Before the mount: a signal in between must not leave it behind.
+  if (::fuse_set_signal_handlers(session) != 0) {
+    return fail(EIO, "setting signal handlers");
+  }
+  made->state_->handles_signals = true;
+  if (::fuse_session_mount(session, options.mountpoint.c_str()) != 0) {
     return tl::unexpected(why_not_mounted(options.mountpoint));
   }
-  state->is_mounted = true;
-  return std::unique_ptr<Session>(new Session(std::move(state)));
+  made->state_->is_mounted = true;
+  return made;
 }
 
 Result<void> Session::run(const ReadyCallback& on_ready) {
   struct fuse_session* session = state_->session.get();
   state_->connection.on_ready = on_ready;
-  if (::fuse_set_signal_handlers(session) != 0) {
-    return fail(EIO, "setting signal handlers");
-  }
   const std::unique_ptr<struct fuse_loop_config, LoopConfigDeleter> config(
       ::fuse_loop_cfg_create());
   ::fuse_loop_cfg_set_max_threads(config.get(), state_->max_threads);
   const int ended = ::fuse_session_loop_mt(session, config.get());
-  ::fuse_remove_signal_handlers(session);
-  ::fuse_session_unmount(session);
-  state_->is_mounted = false;
+  end();
   // Positive: the number of the signal that asked for the end.
   if (ended < 0) {
     return fail(-ended, "serving requests");

@@ -33,6 +33,8 @@ class Session {
 
  private:
   struct State;
+  // Unmounts and gives the signals back. May be called again.
+  void end();
   explicit Session(std::unique_ptr<State> state);
 
   std::unique_ptr<State> state_;

@@ -852,12 +852,12 @@ TEST_F(ProgramElsewhere, IsMountedThroughFstab) {
     const std::string layers = shop() / "layers";
     std::filesystem::create_directory(layers);
     support::mount_fresh("tmpfs", layers);
-    for (const char* name : {"/upper", "/work"}) {
+    for (const char* name : {"/upper", "/scratch"}) {
       std::filesystem::create_directory(layers + name);
     }
     const std::string sbin = std::filesystem::canonical("/sbin").string();
     const std::string overlay = "lowerdir=" + sbin + ",upperdir=" + layers +
-                                "/upper,workdir=" + layers + "/work";
+                                "/upper,workdir=" + layers + "/scratch";
     if (::mount("overlay", sbin.c_str(), "overlay", 0, overlay.c_str()) != 0) {
       GTEST_SKIP() << "no overlay file system: " << std::strerror(errno);
     }

@@ -9,10 +9,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "pmem/unique_fd.h"
 
@@ -24,11 +23,20 @@ namespace support {
   return pmem::UniqueFd(::open(path.c_str(), flags | O_CLOEXEC, mode));
 }
 
-// The whole file; fails the test when it cannot be read.
+// The whole file; fails the test, and returns what it got, when it cannot be
+// read.
 [[nodiscard]] inline std::string content_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  EXPECT_TRUE(file.good()) << "reading " << path;
-  return {std::istreambuf_iterator<char>(file), {}};
+  const pmem::UniqueFd fd = open_file(path, O_RDONLY);
+  EXPECT_TRUE(fd.valid()) << path << ": " << std::strerror(errno);
+  std::string content;
+  std::vector<char> chunk(std::size_t{128} << 10);
+  ssize_t got = 0;
+  while (fd.valid() &&
+         (got = ::read(fd.get(), chunk.data(), chunk.size())) > 0) {
+    content.append(chunk.data(), static_cast<std::size_t>(got));
+  }
+  EXPECT_EQ(got, 0) << path << ": " << std::strerror(errno);
+  return content;
 }
 
 // Makes the file, or replaces what is in it, through write(2).
