@@ -164,7 +164,7 @@ Result<Mapping> map_device_dax(const Request& request, dev_t device,
   }
   Result<DaxDevice> facts = read_dax_device(device, sysfs_root);
   if (!facts) {
-    return pass_on(facts);
+    return refuse(request, facts.error().code, facts.error().doing);
   }
   if (request.length_bytes != 0 && request.length_bytes != facts->size_bytes) {
     return refuse(request, EINVAL,

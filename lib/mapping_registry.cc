@@ -33,10 +33,6 @@ void MappingRegistry::add(const void* address, std::size_t length_bytes,
 
 Result<void> MappingRegistry::unmap(void* address, std::size_t length_bytes) {
   const std::uintptr_t begin = number(address);
-  // The kernel allows munmap at address 0; nobody means it.
-  if (address == nullptr || length_bytes == 0) {
-    return fail(EINVAL, "unmapping an empty range");
-  }
   // Both under one lock: otherwise another thread could be given the addresses
   // and register them before the old range is forgotten.
   const Lock lock(mutex_);

@@ -74,8 +74,9 @@ void* pmem_map_file(const char* path, size_t len, int flags, mode_t mode,
 
 /* Removes all mappings in [addr, addr+len), as munmap(2) does: part of a range
  * may be removed, and one call may remove several.
- * Returns 0, or -1 with errno EINVAL (addr NULL or not aligned, len 0); a call
- * that fails leaves everything as it was. */
+ * Returns 0, or -1 with the errno of munmap(2): EINVAL (addr not aligned, len
+ * 0, beyond the address space). A call that fails leaves everything as it was.
+ */
 int pmem_unmap(void* addr, size_t len);
 
 /* Returns 1 if every byte of [addr, addr+len) was mapped by pmem_map_file and

@@ -264,7 +264,6 @@ TEST_P(UnmapRefusals, AreEinvalAndKeepTheRange) {
 INSTANTIATE_TEST_SUITE_P(
     MappingRegistryUnmap, UnmapRefusals,
     ::testing::Values(
-        Refusal{"NullAddress", true, 0, kPage},
         Refusal{"NullAddressAndLengthZero", true, 0, 0},
         Refusal{"LengthZero", false, 0, 0},
         Refusal{"UnalignedAddress", false, 1, kPage},

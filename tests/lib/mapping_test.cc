@@ -352,7 +352,7 @@ class Neighbour {
   explicit Neighbour(std::size_t length) : length_(length) {}
 
   // Until told to stop: fills memory and looks whether it stays so.
-  void run(const std::atomic<bool>& stop) {
+  void run(const std::atomic<bool>& stop) const {
     for (int round = 1; !stop; ++round) {
       void* address = ::mmap(nullptr, length_, PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -390,7 +390,7 @@ TEST_F(MappingTest, NeverTakesTheAddressesOfAnother) {
   std::vector<std::thread> mappers(8);
   for (std::thread& mapper : mappers) {
     mapper = std::thread([&] {
-      for (int round = 0; round < 200; ++round) {
+      for (int round = 0; round < 1500; ++round) {
         const Result<Mapping> mapping = Mapping::create(*source);
         ASSERT_TRUE(mapping) << mapping.error().message();
         ASSERT_EQ(mapping->bytes()[kPage], byte_at(kPage));
