@@ -35,16 +35,18 @@ ByteRange whole_pages(ByteRange range) {
           round_up(range.end, kPageBytes)};
 }
 
-// Room to grow for writers; readers get what is there, and some more.
-std::uint64_t capacity_for(std::uint64_t end, bool for_writing) {
-  const std::uint64_t roomy = for_writing ? 2 * end : end;
+// Room to grow, where growth is to be expected.
+std::uint64_t capacity_for(std::uint64_t end, bool may_grow) {
+  const std::uint64_t roomy = may_grow ? 2 * end : end;
   return round_up(std::max(roomy, kSmallestCapacity), kSmallestCapacity);
 }
 
 }  // namespace
 
-Result<std::shared_ptr<Region>> Region::open(int path_fd, Access access) {
+Result<std::shared_ptr<Region>> Region::open(int path_fd, Access access,
+                                             Growth growth) {
   std::shared_ptr<Region> region(new Region);
+  region->growth_ = growth;
   Result<void> allowed = region->allow(path_fd, access);
   if (!allowed) {
     return pass_on(allowed);
@@ -137,7 +139,8 @@ const Mapping* Region::mapping_for(std::uint64_t end, bool for_writing) {
     return nullptr;
   }
   pmem::MappingOptions options;
-  options.length_bytes = capacity_for(end, for_writing);
+  const bool has_grown = mapping != nullptr && mapping->length_bytes() < end;
+  options.length_bytes = capacity_for(end, for_writing || has_grown);
   Result<Mapping> created = Mapping::create(*source_, options);
   if (!created) {
     // No room to grow: then as much as is needed now.
@@ -276,11 +279,19 @@ Result<std::size_t> Region::write_and_extend(WriteRequest request) {
   if (request.at_end) {
     request.offset_bytes = old_size;
   }
-  const ByteRange range = {request.offset_bytes,
-                           request.offset_bytes + request.bytes.size()};
-  if (range.end <= old_size) {
+  if (request.offset_bytes + request.bytes.size() <= old_size) {
     return write_inside(request);  // somebody else has extended it meanwhile
   }
+  return is_dax_ || growth_ == Growth::kThroughMapping
+             ? extend_by_store(old_size, request)
+             : write_natively(request.offset_bytes, request.bytes);
+}
+
+Result<std::size_t> Region::extend_by_store(std::uint64_t old_size,
+                                            const WriteRequest& request) {
+  const int fd = write_fd_.load();
+  const ByteRange range = {request.offset_bytes,
+                           request.offset_bytes + request.bytes.size()};
   const Mapping* mapping = mapping_for(range.end, true);
   if (mapping == nullptr) {
     return write_natively(range.begin, request.bytes);

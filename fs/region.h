@@ -6,13 +6,13 @@
 // writes inside the file lock only the cache of allocated ranges; what changes
 // the length is done one at a time.
 //
-// The way of a store: (1) the length is made to reach its end, (2) its blocks
-// are allocated, (3) the bytes are copied under the fault guard, (4) they are
-// made durable as far as the granularity promises. Wherever the mapping is not
-// to be had (a file too large to map, no space left, a fault because another
-// process cut the file short) the same bytes go through pread(2) and pwrite(2)
-// of the backing file, so that the caller gets the count or the errno that the
-// file system beneath gives.
+// The way of a store: (1) the length is made to reach its end (see Growth), (2)
+// its blocks are allocated, (3) the bytes are copied under the fault guard, (4)
+// they are made durable as far as the granularity promises. Wherever the
+// mapping is not to be had (a file too large to map, no space left, a fault
+// because another process cut the file short) the same bytes go through
+// pread(2) and pwrite(2) of the backing file, so that the caller gets the count
+// or the errno that the file system beneath gives.
 //
 // A mapping reaches beyond the end of the file, so that growing needs no new
 // one each time. When it is outgrown, one twice as long takes its place; the
@@ -49,9 +49,19 @@ struct WriteRequest {
 
 class Region {
  public:
+  // How a write beyond the end makes the file longer.
+  enum class Growth {
+    // On DAX through the mapping. Elsewhere by pwrite(2), which puts the bytes
+    // into the same page cache and lets the file system choose their blocks
+    // late, for many writes together: block by block, small appends would be a
+    // transaction and a fragment each.
+    kByGranularity,
+    kThroughMapping,  // always; for tests on machines without DAX
+  };
+
   // Opens what the (O_PATH) descriptor refers to. Errors: those of open(2).
   [[nodiscard]] static pmem::Result<std::shared_ptr<Region>> open(
-      int path_fd, pmem::Access access);
+      int path_fd, pmem::Access access, Growth growth = Growth::kByGranularity);
 
   // Takes over a descriptor open for reading and writing.
   [[nodiscard]] static pmem::Result<std::shared_ptr<Region>> adopt(
@@ -136,6 +146,9 @@ class Region {
   pmem::Result<std::size_t> write_inside(const WriteRequest& request);
   pmem::Result<std::size_t> write_and_extend(WriteRequest request)
       PMEM_EXCLUDES(length_mutex_);
+  pmem::Result<std::size_t> extend_by_store(std::uint64_t old_size,
+                                            const WriteRequest& request)
+      PMEM_REQUIRES(length_mutex_);
   bool extend(int fd, std::uint64_t old_size, ByteRange range);
   bool make_blocks(int fd, ByteRange range);
   bool store(std::uint64_t offset, std::span<const std::byte> bytes);
@@ -145,6 +158,7 @@ class Region {
   pmem::Result<std::size_t> write_as_caller(const WriteRequest& request)
       PMEM_EXCLUDES(length_mutex_);
 
+  Growth growth_ = Growth::kByGranularity;
   bool is_dax_ = false;
   bool read_faults_allocate_ = false;
 

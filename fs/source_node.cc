@@ -29,16 +29,19 @@ using pmem::UniqueFd;
 // A single name in a directory, not followed if it is a link, and never one
 // that leads out of the directory.
 UniqueFd open_child(int directory, const char* name) {
+  constexpr int kMostAttempts = 16;
   struct open_how how = {};
   how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  for (int attempt = 0; attempt < 3; ++attempt) {
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     const long fd = ::syscall(SYS_openat2, directory, name, &how, sizeof(how));
-    // EAGAIN: the kernel lost sight of the path because of a rename elsewhere.
-    if (fd >= 0 || errno != EAGAIN) {
+    // The kernel lost sight of the path because of a rename somewhere (EAGAIN),
+    // or of this very entry, out of the directory (EXDEV).
+    if (fd >= 0 || (errno != EAGAIN && errno != EXDEV)) {
       return UniqueFd(static_cast<int>(fd));
     }
   }
+  errno = ENOENT;
   return {};
 }
 
@@ -172,11 +175,12 @@ Result<Entry> SourceNode::lookup(const char* name) {
   return tree_.adopt(std::move(child));
 }
 
-// Makes something in this directory as the caller; `make(directory)` is the
-// system call.
+// Makes something of a type (S_IF...) in this directory, as the caller;
+// `make(directory)` is the system call.
 template <typename Make>
-Result<Entry> SourceNode::make_entry(const char* name, const Caller& caller,
-                                     const Make& make, const char* doing) {
+Result<Entry> SourceNode::make_entry(const char* name, mode_t type,
+                                     const Caller& caller, const Make& make,
+                                     const char* doing) {
   Result<PathFd> fd = anchor_.open();
   if (!fd) {
     return pass_on(fd);
@@ -187,7 +191,14 @@ Result<Entry> SourceNode::make_entry(const char* name, const Caller& caller,
       return fail_errno(doing);
     }
   }
-  return lookup(name);
+  Result<Entry> entry = lookup(name);
+  // Somebody beneath has put another thing in its place already. ESTALE makes
+  // the kernel try once more, and find that.
+  if (entry && (entry->attributes.st_mode & S_IFMT) != (type & S_IFMT)) {
+    tree_.shared().nodes.forget(*entry->node, 1);
+    return fail(ESTALE, doing);
+  }
+  return entry;
 }
 
 Result<Entry> SourceNode::make_node(const char* name, mode_t mode, dev_t device,
@@ -195,7 +206,8 @@ Result<Entry> SourceNode::make_node(const char* name, mode_t mode, dev_t device,
   const auto make = [&](int directory) {
     return ::mknodat(directory, name, mode, device);
   };
-  return make_entry(name, caller, make, "mknod");
+  const mode_t type = (mode & S_IFMT) != 0 ? mode : S_IFREG;
+  return make_entry(name, type, caller, make, "mknod");
 }
 
 Result<Entry> SourceNode::make_directory(const char* name, mode_t mode,
@@ -203,7 +215,7 @@ Result<Entry> SourceNode::make_directory(const char* name, mode_t mode,
   const auto make = [&](int directory) {
     return ::mkdirat(directory, name, mode);
   };
-  return make_entry(name, caller, make, "mkdir");
+  return make_entry(name, S_IFDIR, caller, make, "mkdir");
 }
 
 Result<Entry> SourceNode::make_symlink(const char* name, const char* target,
@@ -211,7 +223,7 @@ Result<Entry> SourceNode::make_symlink(const char* name, const char* target,
   const auto make = [&](int directory) {
     return ::symlinkat(target, directory, name);
   };
-  return make_entry(name, caller, make, "symlink");
+  return make_entry(name, S_IFLNK, caller, make, "symlink");
 }
 
 Result<Entry> SourceNode::link(Node& node, const char* name,
@@ -224,7 +236,11 @@ Result<Entry> SourceNode::link(Node& node, const char* name,
     return ::linkat(AT_FDCWD, ProcPath(file->get()).c_str(), directory, name,
                     AT_SYMLINK_FOLLOW);
   };
-  return make_entry(name, caller, make, "link");
+  struct stat status = {};
+  if (::fstat(file->get(), &status) != 0) {
+    return fail_errno("link");
+  }
+  return make_entry(name, status.st_mode, caller, make, "link");
 }
 
 Result<void> SourceNode::remove(const char* name, int flags,

@@ -73,8 +73,9 @@ class SourceNode : public Node {
   void keep_region(const std::shared_ptr<Region>& region) PMEM_EXCLUDES(mutex_);
 
   template <typename Make>
-  pmem::Result<Entry> make_entry(const char* name, const Caller& caller,
-                                 const Make& make, const char* doing);
+  pmem::Result<Entry> make_entry(const char* name, mode_t type,
+                                 const Caller& caller, const Make& make,
+                                 const char* doing);
   pmem::Result<void> remove(const char* name, int flags, const Caller& caller);
   pmem::Result<void> change_size(std::uint64_t size_bytes, OpenFile* file);
   pmem::Result<CreatedFile> adopt_created(pmem::UniqueFd fd);

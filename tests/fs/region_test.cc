@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "support/child_process.h"
@@ -34,16 +35,19 @@ const Caller kRoot = {0, 0, ::getpid(), 022};
 
 // On a disk file system and on tmpfs, which has neither FIEMAP nor holes that
 // may be read through a mapping.
-class RegionTest : public ::testing::TestWithParam<const char*> {
+using Growth = Region::Growth;
+
+class RegionTest
+    : public ::testing::TestWithParam<std::tuple<const char*, Growth>> {
  protected:
-  RegionTest() : dir_(GetParam()), path_(dir_ / "file") {
+  RegionTest() : dir_(std::get<0>(GetParam())), path_(dir_ / "file") {
     ::close(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600));
   }
 
   std::shared_ptr<Region> open(Access access = Access::kReadWrite) {
     const UniqueFd path_fd(::open(path_.c_str(), O_PATH));
     Result<std::shared_ptr<Region>> region =
-        Region::open(path_fd.get(), access);
+        Region::open(path_fd.get(), access, std::get<1>(GetParam()));
     EXPECT_TRUE(region) << region.error().message();
     return region ? *region : nullptr;
   }
@@ -85,8 +89,18 @@ class RegionTest : public ::testing::TestWithParam<const char*> {
   const std::string path_;
 };
 
-INSTANTIATE_TEST_SUITE_P(On, RegionTest, support::two_file_systems(),
-                         support::file_system_of);
+INSTANTIATE_TEST_SUITE_P(
+    On, RegionTest,
+    ::testing::Combine(support::two_file_systems(),
+                       ::testing::Values(Growth::kByGranularity,
+                                         Growth::kThroughMapping)),
+    [](const ::testing::TestParamInfo<RegionTest::ParamType>& row) {
+      const bool is_tmpfs = std::string(std::get<0>(row.param)) == "/dev/shm";
+      return std::string(is_tmpfs ? "Tmpfs" : "DiskFileSystem") +
+             (std::get<1>(row.param) == Growth::kThroughMapping
+                  ? "GrownByStores"
+                  : "");
+    });
 
 TEST_P(RegionTest, ReadsWhatWasWritten) {
   const auto region = open();
@@ -176,8 +190,9 @@ TEST_P(RegionTest, AppendsOfSeveralThreadsLoseNothing) {
 TEST_P(RegionTest, GrowingNeedsFewMappings) {
   const auto region = open();
   const std::string block(65536, 'x');
-  for (int i = 0; i < 512; ++i) {  // 32 MiB
+  for (std::size_t i = 0; i < 512; ++i) {  // 32 MiB
     ASSERT_EQ(append(*region, block), block.size());
+    EXPECT_EQ(read(*region, i * block.size(), 10), "xxxxxxxxxx");
   }
   std::ifstream maps("/proc/self/maps");
   int mappings = 0;
@@ -401,7 +416,7 @@ TEST_P(RegionTest, AnUnprivilegedWriteDropsSetIdBits) {
 }
 
 TEST_P(RegionTest, AFileTooLargeToMapIsStillServed) {
-  if (std::string(GetParam()) != "/dev/shm") {
+  if (std::string(std::get<0>(GetParam())) != "/dev/shm") {
     // ext4 ends at 16 TiB, which can be mapped.
     return;
   }

@@ -147,8 +147,7 @@ TEST_P(Data, AFileGrownBySmallAppendsTakesNoMoreSpaceThanItNeeds) {
   EXPECT_LE(status.st_blocks * 512, 300000 + 3 * 4096);
 }
 
-// --- appending
-// ------------------------------------------------------------------
+// --- appending ---
 
 TEST_P(Data, AppendsGoToTheEndWhereverItIs) {
   expect_same([](Account& account) {
@@ -214,8 +213,7 @@ TEST_P(Data, TwoAppendersLoseNoByte) {
   EXPECT_TRUE(content_of(mounted("f")) == content);
 }
 
-// --- space
-// ----------------------------------------------------------------------
+// --- space ---
 
 TEST_P(Data, AllocationMakesRoomAndSize) {
   expect_same([](Account& account) {
@@ -307,8 +305,7 @@ TEST_P(Data, HolesAndDataAreFoundBySeeking) {
   });
 }
 
-// --- copies
-// ---------------------------------------------------------------------
+// --- copies ---
 
 TEST_P(Data, CopyFileRangeCopies) {
   expect_same([](Account& account) {
@@ -354,8 +351,7 @@ TEST_P(Data, CopyFileRangeToAndFromTheMount) {
   }
 }
 
-// --- durability and sharing
-// -----------------------------------------------------
+// --- durability and sharing ---
 
 TEST_P(Data, SyncingSucceeds) {
   expect_same([](Account& account) {
@@ -436,6 +432,32 @@ TEST_P(Data, AReaderCannotWriteNorAWriterRead) {
                  ::read(open_file(account.directory(), O_RDONLY).get(),
                         bytes.data(), bytes.size()));
   });
+}
+
+TEST_P(Data, AFileTooLargeToMapIsReadAndWritten) {
+  // No address space holds it (tmpfs), or it is as large as files get (ext4).
+  const pmem::UniqueFd beneath = open_file(source("f"), O_RDWR | O_CREAT);
+  const off_t size = GetParam() == BackingKind::kTmpfs
+                         ? off_t{1} << 60
+                         : (off_t{1} << 44) - (1 << 20);
+  ASSERT_EQ(::ftruncate(beneath.get(), size), 0) << std::strerror(errno);
+  const pmem::UniqueFd fd = open_file(mounted("f"), O_RDWR);
+  struct stat status = {};
+  ASSERT_EQ(::fstat(fd.get(), &status), 0);
+  EXPECT_EQ(status.st_size, size);
+  for (const off_t offset : {off_t{100}, size / 2, size - 8}) {
+    ASSERT_EQ(::pwrite(fd.get(), "in place", 8, offset), 8)
+        << std::strerror(errno);
+    EXPECT_EQ(read_at(fd.get(), offset - 2, 100).substr(0, 10),
+              std::string(2, '\0') + "in place");
+    EXPECT_EQ(read_at(beneath.get(), offset, 8), "in place");
+  }
+  EXPECT_EQ(read_at(fd.get(), size - 3, 100), "ace");
+  ASSERT_EQ(::fsync(fd.get()), 0);
+  ASSERT_EQ(::ftruncate(fd.get(), 104), 0);
+  EXPECT_EQ(read_at(fd.get(), 100, 100), "in p");
+  ASSERT_EQ(::pwrite(fd.get(), "small again", 11, 0), 11);
+  EXPECT_EQ(content_of(source("f")).substr(0, 11), "small again");
 }
 
 TEST_P(Data, AWriteBeyondTheLargestFileIsRefusedAsNatively) {

@@ -1,6 +1,7 @@
 // Names and directories: the same calls beside the mount and through it.
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -8,12 +9,17 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <climits>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
+#include <random>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "mount/mount_test.h"
@@ -462,6 +468,49 @@ TEST_P(Names, EntriesThatStayAreListedWhileOthersGo) {
   EXPECT_EQ(listed, std::multiset<std::string>(kept.begin(), kept.end()));
 }
 
+TEST_P(Names, ARemovedDirectoryThatIsOpenIsEmpty) {
+  expect_same([](Account& account) {
+    ASSERT_EQ(::mkdir((account / "d").c_str(), 0755), 0);
+    const pmem::UniqueFd fd = open_file(account / "d", O_RDONLY | O_DIRECTORY);
+    account.call("rmdir", ::rmdir((account / "d").c_str()));
+    struct stat status = {};
+    account.call("fstat", ::fstat(fd.get(), &status));
+    account.value("links", status.st_nlink);
+    account.call("mkdir in it", ::mkdirat(fd.get(), "e", 0755));
+    account.succeeds("create in it",
+                     ::openat(fd.get(), "f", O_RDWR | O_CREAT, 0644));
+    account.call("lookup in it", ::faccessat(fd.get(), "f", F_OK, 0));
+    account.call("fchmod", ::fchmod(fd.get(), 0700));
+    DIR* directory = ::fdopendir(::dup(fd.get()));
+    int entries = 0;
+    while (directory != nullptr && ::readdir(directory) != nullptr) {
+      ++entries;
+    }
+    ::closedir(directory);
+    account.value("entries", entries);
+  });
+}
+
+TEST_P(Names, ARunningProgramIsNotWritten) {
+  expect_same([](Account& account) {
+    const std::string program = account / "sleep";
+    write_file(program, content_of("/bin/sleep"));
+    ASSERT_EQ(::chmod(program.c_str(), 0755), 0);
+    const support::BackgroundCommand running({program, "100"}, {}, "/dev/null");
+    // From its exec on, the program is not the test's any more.
+    const std::string executable =
+        "/proc/" + std::to_string(running.pid()) + "/exe";
+    ASSERT_TRUE(
+        support::becomes_true([&] { return target_of(executable) == program; },
+                              std::chrono::seconds(10)));
+    account.succeeds("write", open_file(program, O_RDWR).get());
+    account.call("truncate", ::truncate(program.c_str(), 0));
+    account.succeeds("read", open_file(program, O_RDONLY).get());
+    account.call("unlink", ::unlink(program.c_str()));
+    running.send_signal(SIGKILL);
+  });
+}
+
 TEST_P(Names, TheKindsOfEntriesAreTold) {
   make_file(source("file"));
   ASSERT_EQ(::mkdir(source("directory").c_str(), 0755), 0);
@@ -535,8 +584,7 @@ TEST_P(FewDescriptors, DoNotLimitHowManyFilesAreKnown) {
   EXPECT_EQ(content_of(mounted("0")), "1999");
 }
 
-// --- inode numbers
-// ------------------------------------------------------------
+// --- inode numbers ---
 
 TEST_P(Names, InodeNumbersAreTheBackingOnesAndStay) {
   ASSERT_EQ(::mkdir(mounted("d").c_str(), 0755), 0);
@@ -551,8 +599,167 @@ TEST_P(Names, InodeNumbersAreTheBackingOnesAndStay) {
   }
 }
 
-// --- the file system's own status
-// -----------------------------------------------
+// --- many at once ---
+
+// What several threads do to a handful of names in a few directories.
+class Scuffle {
+ public:
+  Scuffle(std::string root, unsigned seed)
+      : root_(std::move(root)), random_(seed) {}
+
+  // One random thing. Its errno, unless it is one that others' doings explain.
+  int act() {
+    const std::string from = some_name();
+    const std::string to = some_name();
+    errno = 0;
+    switch (pick(10)) {
+      case 0:
+        return explain(::mkdir(from.c_str(), 0755));
+      case 1:
+        return explain(::rmdir(from.c_str()));
+      case 2:
+        return explain(::unlink(from.c_str()));
+      case 3:
+        return explain(::rename(from.c_str(), to.c_str()));
+      case 4:
+        return explain(::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(),
+                                   RENAME_EXCHANGE));
+      case 5:
+        return explain(::link(from.c_str(), to.c_str()));
+      case 6:
+        return explain(::symlink("target", from.c_str()));
+      case 7: {
+        struct stat status = {};
+        return explain(::lstat(from.c_str(), &status));
+      }
+      case 8:
+        return list(from);
+      default:
+        return write_and_read(from);
+    }
+  }
+
+ private:
+  std::size_t pick(std::size_t below) {
+    return std::uniform_int_distribution<std::size_t>(0, below - 1)(random_);
+  }
+
+  std::string some_name() {
+    return root_ + "/" + std::to_string(pick(3)) + "/" +
+           std::to_string(pick(6));
+  }
+
+  static int explain(long answer) {
+    constexpr std::array kExplained = {ENOENT, EEXIST, ENOTEMPTY, ENOTDIR,
+                                       EISDIR, EPERM,  EINVAL,    ELOOP,
+                                       ESTALE, EBUSY};
+    const int error = answer < 0 ? errno : 0;
+    return std::find(kExplained.begin(), kExplained.end(), error) ==
+                   kExplained.end()
+               ? error
+               : 0;
+  }
+
+  static int list(const std::string& name) {
+    const Directory directory = open_directory(name);
+    if (directory == nullptr) {
+      return explain(-1);
+    }
+    errno = 0;
+    while (::readdir(directory.get()) != nullptr) {
+    }
+    return explain(errno == 0 ? 0 : -1);
+  }
+
+  static int write_and_read(const std::string& name) {
+    const pmem::UniqueFd fd =
+        open_file(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK);
+    if (!fd.valid()) {
+      return explain(-1);
+    }
+    char byte = 0;
+    if (::pwrite(fd.get(), "x", 1, 5000) != 1 ||
+        ::pread(fd.get(), &byte, 1, 5000) != 1) {
+      return errno;
+    }
+    return byte == 'x' ? 0 : EILSEQ;
+  }
+
+  std::string root_;
+  std::mt19937 random_;
+};
+
+// All that is there, with its inode numbers.
+std::map<std::string, ino_t> tree_of(const std::string& root) {
+  std::map<std::string, ino_t> tree;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(root)) {
+    tree[entry.path().string().substr(root.size())] =
+        status_of(entry.path().string()).st_ino;
+  }
+  return tree;
+}
+
+class NamesAtOnce : public MountTest,
+                    public ::testing::WithParamInterface<BackingKind> {
+ protected:
+  void scuffle_through(const std::vector<std::string>& roots) {
+    for (const char* directory : {"0", "1", "2"}) {
+      ASSERT_EQ(::mkdir(source(directory).c_str(), 0755), 0);
+    }
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+    std::atomic<int> unexplained = 0;
+    std::atomic<unsigned> done = 0;
+    std::vector<std::thread> threads;
+    for (unsigned seed = 0; seed < 4; ++seed) {
+      threads.emplace_back([&, seed] {
+        Scuffle scuffle(roots[seed % roots.size()], seed);
+        while (std::chrono::steady_clock::now() < end) {
+          const int error = scuffle.act();
+          if (error != 0) {
+            unexplained = error;
+          }
+          ++done;
+        }
+      });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    EXPECT_EQ(unexplained, 0) << std::strerror(unexplained);
+    EXPECT_GT(done, 100U);
+    ASSERT_TRUE(daemon().daemon_is_alive());
+    // As soon as the kernel asks anew, it sees what is beneath.
+    EXPECT_TRUE(support::becomes_true(
+        [&] { return tree_of(mounted()) == tree_of(source()); },
+        std::chrono::seconds(5)));
+  }
+};
+PMEMFS_ON_EACH_BACKING(NamesAtOnce);
+
+TEST_P(NamesAtOnce, StayWhatTheyAreBeneath) {
+  mount(support::make_directory_on(GetParam()));
+  if (!IsSkipped()) {
+    scuffle_through({mounted()});
+  }
+}
+
+TEST_P(NamesAtOnce, WithOthersAtWorkBeneath) {
+  mount(support::make_directory_on(GetParam()));
+  if (!IsSkipped()) {
+    scuffle_through({mounted(), source()});
+  }
+}
+
+TEST_P(NamesAtOnce, WithFewDescriptors) {
+  mount(support::make_directory_on(GetParam()),
+        {.wrapper = {"prlimit", "--nofile=64:64"}});
+  if (!IsSkipped()) {
+    scuffle_through({mounted()});
+  }
+}
+
+// --- the file system's own status ---
 
 class Statfs : public MountTest,
                public ::testing::WithParamInterface<BackingKind> {

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -182,6 +183,39 @@ TEST_F(Sources, ADirectoryWithinAnotherIsReachedBothWays) {
   EXPECT_EQ(content_of(mounted / "inner/f"), "one");
   write_file(mounted / "inner/f", "two");
   EXPECT_EQ(content_of(mounted / "left/inner/f"), "two");
+}
+
+TEST_F(Sources, WhatIsMountedInsideOneIsShownWithNumbersOfItsOwn) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root can mount something inside a source";
+  }
+  ASSERT_EQ(::mkdir(left("inner").c_str(), 0755), 0);
+  ASSERT_EQ(::mount("none", left("inner").c_str(), "tmpfs", 0, "size=1m"), 0)
+      << std::strerror(errno);
+  {
+    MountedPmemfs mounted({left()});
+    write_file(mounted / "inner/f", "inside");
+    EXPECT_EQ(content_of(left("inner/f")), "inside");
+    EXPECT_EQ(content_of(mounted / "inner/f"), "inside");
+    // As stat tells, so does a listing: the numbers of the other file system
+    // may be those of this one.
+    std::set<ino_t> numbers;
+    for (int number = 0; number < 20; ++number) {
+      const std::string name = "file-" + std::to_string(number);
+      write_file(mounted / name, "x");
+      write_file(mounted / ("inner/" + name), "x");
+      numbers.insert(status_of(mounted / name).st_ino);
+      numbers.insert(status_of(mounted / ("inner/" + name)).st_ino);
+    }
+    EXPECT_EQ(numbers.size(), 40U);
+    EXPECT_EQ(::rename((mounted / "file-0").c_str(),
+                       (mounted / "inner/other").c_str()),
+              -1);
+    EXPECT_EQ(errno, EXDEV);
+    EXPECT_EQ(::rmdir((mounted / "inner").c_str()), -1);
+    EXPECT_EQ(errno, EBUSY);
+  }
+  EXPECT_EQ(::umount(left("inner").c_str()), 0) << std::strerror(errno);
 }
 
 TEST_F(Sources, TheirSpaceIsAddedUp) {
