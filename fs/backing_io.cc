@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,6 +68,16 @@ Result<std::size_t> write_backing(int fd, std::uint64_t offset_bytes,
   const auto transfer = [fd](const std::byte* data, std::size_t size,
                              off_t at) { return ::pwrite(fd, data, size, at); };
   return transfer_all(from, offset_bytes, transfer, "pwrite");
+}
+
+Result<std::size_t> append_backing(int fd, std::span<const std::byte> from) {
+  const auto transfer = [fd](const std::byte* data, std::size_t size,
+                             off_t /*at*/) {
+    // writev's parts are not const, though they are only read.
+    const struct iovec part = {const_cast<std::byte*>(data), size};
+    return ::pwritev2(fd, &part, 1, 0, RWF_APPEND);
+  };
+  return transfer_all(from, 0, transfer, "pwritev2");
 }
 
 Result<void> allocate_backing(int fd, int mode, ByteRange range) {

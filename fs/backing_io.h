@@ -22,6 +22,11 @@ namespace pmemfs {
 [[nodiscard]] pmem::Result<std::size_t> write_backing(
     int fd, std::uint64_t offset_bytes, std::span<const std::byte> from);
 
+// The same at the end of the file, which the kernel finds and takes in one
+// step.
+[[nodiscard]] pmem::Result<std::size_t> append_backing(
+    int fd, std::span<const std::byte> from);
+
 // fallocate(2). Errors: its own.
 [[nodiscard]] pmem::Result<void> allocate_backing(int fd, int mode,
                                                   ByteRange range);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "fs/backing_io.h"
 #include "fs/proc_path.h"
@@ -265,26 +266,31 @@ Result<std::size_t> Region::write_inside(const WriteRequest& request) {
       store(range.begin, request.bytes)) {
     return request.bytes.size();
   }
-  return write_natively(range.begin, request.bytes);
+  return write_natively(request);
 }
 
 Result<std::size_t> Region::write_and_extend(WriteRequest request) {
   const int fd = write_fd_.load();
+  const bool by_store = is_dax_ || growth_ == Growth::kThroughMapping;
   const pmem::Lock lock(length_mutex_);
+  if (request.at_end && !by_store) {
+    return write_natively(request);
+  }
   struct stat status = {};
   if (::fstat(fd, &status) != 0) {
     return fail_errno("fstat");
   }
   const auto old_size = static_cast<std::uint64_t>(status.st_size);
-  if (request.at_end) {
+  if (std::exchange(request.at_end, false)) {
+    // A store cannot find the end and take it in one step: an append by another
+    // process beneath may meet this one. pwrite can, elsewhere.
     request.offset_bytes = old_size;
   }
   if (request.offset_bytes + request.bytes.size() <= old_size) {
     return write_inside(request);  // somebody else has extended it meanwhile
   }
-  return is_dax_ || growth_ == Growth::kThroughMapping
-             ? extend_by_store(old_size, request)
-             : write_natively(request.offset_bytes, request.bytes);
+  return by_store ? extend_by_store(old_size, request)
+                  : write_natively(request);
 }
 
 Result<std::size_t> Region::extend_by_store(std::uint64_t old_size,
@@ -294,7 +300,7 @@ Result<std::size_t> Region::extend_by_store(std::uint64_t old_size,
                            request.offset_bytes + request.bytes.size()};
   const Mapping* mapping = mapping_for(range.end, true);
   if (mapping == nullptr) {
-    return write_natively(range.begin, request.bytes);
+    return write_natively(request);
   }
   extending_from_.store(old_size);
   const bool stored =
@@ -311,7 +317,7 @@ Result<std::size_t> Region::extend_by_store(std::uint64_t old_size,
     return fail(EIO, "fdatasync");
   }
   if (!stored) {
-    return write_natively(range.begin, request.bytes);
+    return write_natively(request);
   }
   return request.bytes.size();
 }
@@ -360,10 +366,11 @@ bool Region::store(std::uint64_t offset, std::span<const std::byte> bytes) {
   return true;
 }
 
-Result<std::size_t> Region::write_natively(std::uint64_t offset,
-                                           std::span<const std::byte> bytes) {
+Result<std::size_t> Region::write_natively(const WriteRequest& request) {
   const int fd = write_fd_.load();
-  Result<std::size_t> written = write_backing(fd, offset, bytes);
+  Result<std::size_t> written =
+      request.at_end ? append_backing(fd, request.bytes)
+                     : write_backing(fd, request.offset_bytes, request.bytes);
   // The promise for DAX files: what is acknowledged is durable.
   if (written && is_dax_ && ::fdatasync(fd) != 0) {
     return fail_errno("fdatasync");
@@ -383,14 +390,7 @@ bool Region::may_carry_privileges(mode_t mode) {
 Result<std::size_t> Region::write_as_caller(const WriteRequest& request) {
   const CallerScope as_caller(*request.unprivileged_writer);
   const pmem::Lock lock(length_mutex_);
-  struct stat status = {};
-  if (request.at_end && ::fstat(write_fd_.load(), &status) != 0) {
-    return fail_errno("fstat");
-  }
-  return write_natively(request.at_end
-                            ? static_cast<std::uint64_t>(status.st_size)
-                            : request.offset_bytes,
-                        request.bytes);
+  return write_natively(request);
 }
 
 // --- length, times, durability ----------------------------------------------

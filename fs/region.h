@@ -152,8 +152,7 @@ class Region {
   bool extend(int fd, std::uint64_t old_size, ByteRange range);
   bool make_blocks(int fd, ByteRange range);
   bool store(std::uint64_t offset, std::span<const std::byte> bytes);
-  pmem::Result<std::size_t> write_natively(std::uint64_t offset,
-                                           std::span<const std::byte> bytes);
+  pmem::Result<std::size_t> write_natively(const WriteRequest& request);
   bool may_carry_privileges(mode_t mode);
   pmem::Result<std::size_t> write_as_caller(const WriteRequest& request)
       PMEM_EXCLUDES(length_mutex_);

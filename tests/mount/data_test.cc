@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -184,33 +185,61 @@ TEST_P(Data, AppendsGoToTheEndThatSomebodyBeneathHasMoved) {
   EXPECT_EQ(content_of(mounted("f")), "onetwothree");
 }
 
-TEST_P(Data, TwoAppendersLoseNoByte) {
-  constexpr int kLines = 1500;
-  const auto append = [&](char letter, std::size_t length) {
-    const pmem::UniqueFd fd =
-        open_file(mounted("f"), O_WRONLY | O_CREAT | O_APPEND);
-    const std::string line = std::string(length, letter) + "\n";
-    for (int count = 0; count < kLines; ++count) {
-      ASSERT_EQ(::write(fd.get(), line.data(), line.size()),
-                static_cast<ssize_t>(line.size()));
+class Appenders : public OnEachBacking {
+ protected:
+  // Two threads append lines of their own, each by its way to one file, the
+  // second for as long as the first does; and every line is there, whole.
+  void append_by(const std::string& first_path,
+                 const std::string& second_path) {
+    constexpr int kLines = 1500;
+    const std::string first_line = std::string(37, 'a') + "\n";
+    const std::string second_line = std::string(211, 'b') + "\n";
+    std::atomic<bool> first_has_ended = false;
+    int second_lines = 0;
+    std::thread first([&] {
+      for (int count = 0; count < kLines; ++count) {
+        append(first_path, first_line);
+      }
+      first_has_ended = true;
+    });
+    std::thread second([&] {
+      for (; !first_has_ended; ++second_lines) {
+        append(second_path, second_line);
+      }
+    });
+    first.join();
+    second.join();
+    const std::string content = content_of(source("f"));
+    int whole_first = 0;
+    int whole_second = 0;
+    std::istringstream lines(content);
+    for (std::string line; std::getline(lines, line);) {
+      line += '\n';
+      whole_first += line == first_line ? 1 : 0;
+      whole_second += line == second_line ? 1 : 0;
     }
-  };
-  std::thread first(append, 'a', 37);
-  std::thread second(append, 'b', 211);
-  first.join();
-  second.join();
-  const std::string content = content_of(source("f"));
-  EXPECT_EQ(content.size(), std::size_t{kLines} * (38 + 212));
-  int whole_a = 0;
-  int whole_b = 0;
-  std::istringstream lines(content);
-  for (std::string line; std::getline(lines, line);) {
-    whole_a += line == std::string(37, 'a') ? 1 : 0;
-    whole_b += line == std::string(211, 'b') ? 1 : 0;
+    EXPECT_EQ(whole_first, kLines);
+    EXPECT_EQ(whole_second, second_lines);
+    EXPECT_EQ(content.size(),
+              kLines * first_line.size() +
+                  static_cast<std::size_t>(second_lines) * second_line.size());
+    EXPECT_TRUE(content_of(mounted("f")) == content);
   }
-  EXPECT_EQ(whole_a, kLines);
-  EXPECT_EQ(whole_b, kLines);
-  EXPECT_TRUE(content_of(mounted("f")) == content);
+
+ private:
+  // With a descriptor of its own, so that there are many.
+  static void append(const std::string& path, const std::string& line) {
+    const pmem::UniqueFd fd = open_file(path, O_WRONLY | O_CREAT | O_APPEND);
+    ASSERT_EQ(::write(fd.get(), line.data(), line.size()),
+              static_cast<ssize_t>(line.size()));
+  }
+};
+PMEMFS_ON_EACH_BACKING(Appenders);
+
+TEST_P(Appenders, LoseNoByte) { append_by(mounted("f"), mounted("f")); }
+
+TEST_P(Appenders, LoseNoByteToOneBeneath) {
+  append_by(mounted("f"), source("f"));
 }
 
 // --- space ---
