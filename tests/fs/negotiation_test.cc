@@ -74,15 +74,6 @@ TEST(Negotiation, UsesIoUringOnlyWhenAsked) {
   EXPECT_TRUE(negotiate(connection, wishes(IoMode::kMapped, true)).io_uring);
 }
 
-TEST(Negotiation, SaysThatIoUringIsSwitchedOff) {
-  struct fuse_conn_info connection = connection_with(kModernKernel);
-  KernelWishes forbidden = wishes(IoMode::kMapped, true);
-  forbidden.may_use_io_uring = false;
-  const Negotiated granted = negotiate(connection, forbidden);
-  EXPECT_FALSE(granted.io_uring);
-  EXPECT_TRUE(says(granted, "io_uring is switched off here"));
-}
-
 TEST(Negotiation, LeavesPassthroughAloneInCachedMode) {
   struct fuse_conn_info connection = connection_with(kModernKernel);
   const Negotiated granted = negotiate(connection, wishes(IoMode::kCached));
