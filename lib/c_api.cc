@@ -3,38 +3,27 @@
 //
 // The registry of this process's mappings lives here, because the C interface
 // has no object that it could hang from.
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <array>
-#include <cstdint>
-#include <cstdio>
-#include <limits>
+//
+// (Those functions that only store and flush are in c_api_persist.cc.)
+#include <cerrno>
+#include <cstddef>
 #include <new>
 #include <optional>
-#include <string>
 
+#include "deep_drain.h"
 #include "libpmem.h"
+#include "pmem/dax_device.h"
 #include "pmem/environment.h"
 #include "pmem/map_file.h"
 #include "pmem/mapping_registry.h"
 #include "pmem/persist.h"
+#include "thread_message.h"
 
 namespace {
 
 using pmem::Error;
 using pmem::MappingRegistry;
 using pmem::Result;
-using pmem::StoreKind;
-
-constexpr std::size_t kMessageBytes = 8192;
-
-std::array<char, kMessageBytes>& thread_message() {
-  static thread_local std::array<char, kMessageBytes> message = {};
-  return message;
-}
 
 // Never destroyed: other objects' destructors may still unmap at exit.
 MappingRegistry& registry() {
@@ -43,8 +32,7 @@ MappingRegistry& registry() {
 }
 
 void report(const Error& error) {
-  std::snprintf(thread_message().data(), kMessageBytes, "%s",
-                error.message().c_str());
+  pmem::set_thread_message("%s", error.message().c_str());
   errno = error.code;
 }
 
@@ -55,10 +43,25 @@ auto guarded_call(const Code& code, decltype(code()) failure) {
   try {
     return code();
   } catch (const std::bad_alloc&) {
-    std::snprintf(thread_message().data(), kMessageBytes, "out of memory");
+    pmem::set_thread_message("out of memory");
     errno = ENOMEM;
     return failure;
   }
+}
+
+// 0, or -1 with errno and the message.
+template <typename Code>
+int status_of(const Code& code) {
+  return guarded_call(
+      [&] {
+        const Result<void> done = code();
+        if (!done) {
+          report(done.error());
+          return -1;
+        }
+        return 0;
+      },
+      -1);
 }
 
 bool is_pmem(const void* address, std::size_t length_bytes) {
@@ -78,7 +81,7 @@ void* map_file(const char* path, std::size_t len, int flags, mode_t mode,
   }
   const std::size_t length = mapping->length_bytes();
   registry().add(mapping->address(), length, mapping->is_pmem(),
-                 mapping->is_device_dax());
+                 mapping->dax_number());
   void* address = mapping->release();
   if (mapped_lenp != nullptr) {
     *mapped_lenp = length;
@@ -87,22 +90,6 @@ void* map_file(const char* path, std::size_t len, int flags, mode_t mode,
     *is_pmemp = is_pmem(address, length) ? 1 : 0;
   }
   return address;
-}
-
-StoreKind store_kind(unsigned flags) {
-  if ((flags & (PMEM_F_MEM_WC | PMEM_F_MEM_NONTEMPORAL)) != 0) {
-    return StoreKind::kNonTemporal;
-  }
-  if ((flags & (PMEM_F_MEM_WB | PMEM_F_MEM_TEMPORAL)) != 0) {
-    return StoreKind::kTemporal;
-  }
-  return StoreKind::kAuto;
-}
-
-void drain_unless_waived(unsigned flags) {
-  if ((flags & (PMEM_F_MEM_NODRAIN | PMEM_F_MEM_NOFLUSH)) == 0) {
-    pmem::fence();
-  }
 }
 
 }  // namespace
@@ -117,110 +104,26 @@ void* pmem_map_file(const char* path, size_t len, int flags, mode_t mode,
 }
 
 int pmem_unmap(void* addr, size_t len) {
-  return guarded_call(
-      [&] {
-        const Result<void> unmapped = registry().unmap(addr, len);
-        if (!unmapped) {
-          report(unmapped.error());
-          return -1;
-        }
-        return 0;
-      },
-      -1);
+  return status_of([&] { return registry().unmap(addr, len); });
 }
 
 int pmem_is_pmem(const void* addr, size_t len) {
   return is_pmem(addr, len) ? 1 : 0;
 }
 
-void pmem_persist(const void* addr, size_t len) { pmem::persist(addr, len); }
-
 int pmem_msync(const void* addr, size_t len) {
-  if (registry().is_device_dax(addr)) {
-    return 0;
-  }
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const std::uintptr_t into_page =
-      reinterpret_cast<std::uintptr_t>(addr) % page;
-  if (len > std::numeric_limits<std::size_t>::max() - into_page) {
-    report({ENOMEM, "msync of a range that wraps"});
-    return -1;
-  }
-  // The function promises const for what msync takes without.
-  auto* begin = static_cast<char*>(const_cast<void*>(addr)) - into_page;
-  if (::msync(begin, len + into_page, MS_SYNC) != 0) {
-    report({errno, "msync"});
-    return -1;
-  }
-  return 0;
+  return status_of([&] { return pmem::sync_range(registry(), addr, len); });
 }
 
-void pmem_flush(const void* addr, size_t len) { pmem::flush(addr, len); }
-
-void pmem_drain(void) { pmem::fence(); }
-
-int pmem_has_auto_flush(void) {
-  return guarded_call(
-      [] {
-        const std::optional<bool> saved =
-            pmem::platform_saves_caches(pmem::kSysfsRoot);
-        if (!saved) {
-          return -1;
-        }
-        return *saved ? 1 : 0;
-      },
-      -1);
+int pmem_deep_drain(const void* addr, size_t len) {
+  return status_of([&] {
+    return pmem::deep_drain(registry(), addr, len, pmem::kSysfsRoot);
+  });
 }
 
-int pmem_has_hw_drain(void) { return 0; }
-
-void* pmem_memmove(void* pmemdest, const void* src, size_t len,
-                   unsigned flags) {
-  if ((flags & PMEM_F_MEM_NOFLUSH) != 0) {
-    pmem::copy_no_flush(pmemdest, src, len);
-  } else {
-    pmem::copy_and_flush(pmemdest, src, len, store_kind(flags));
-  }
-  drain_unless_waived(flags);
-  return pmemdest;
-}
-
-void* pmem_memcpy(void* pmemdest, const void* src, size_t len, unsigned flags) {
-  return pmem_memmove(pmemdest, src, len, flags);
-}
-
-void* pmem_memset(void* pmemdest, int c, size_t len, unsigned flags) {
-  if ((flags & PMEM_F_MEM_NOFLUSH) != 0) {
-    pmem::fill_no_flush(pmemdest, c, len);
-  } else {
-    pmem::fill_and_flush(pmemdest, c, len, store_kind(flags));
-  }
-  drain_unless_waived(flags);
-  return pmemdest;
-}
-
-void* pmem_memmove_persist(void* pmemdest, const void* src, size_t len) {
-  return pmem_memmove(pmemdest, src, len, 0);
-}
-
-void* pmem_memcpy_persist(void* pmemdest, const void* src, size_t len) {
-  return pmem_memmove(pmemdest, src, len, 0);
-}
-
-void* pmem_memset_persist(void* pmemdest, int c, size_t len) {
-  return pmem_memset(pmemdest, c, len, 0);
-}
-
-void* pmem_memmove_nodrain(void* pmemdest, const void* src, size_t len) {
-  return pmem_memmove(pmemdest, src, len, PMEM_F_MEM_NODRAIN);
-}
-
-void* pmem_memcpy_nodrain(void* pmemdest, const void* src, size_t len) {
-  return pmem_memmove(pmemdest, src, len, PMEM_F_MEM_NODRAIN);
-}
-
-void* pmem_memset_nodrain(void* pmemdest, int c, size_t len) {
-  return pmem_memset(pmemdest, c, len, PMEM_F_MEM_NODRAIN);
+int pmem_deep_persist(const void* addr, size_t len) {
+  pmem::deep_flush(addr, len);
+  return ::pmem_deep_drain(addr, len);
 }
 
 const char* pmem_check_version(unsigned major_required,
@@ -239,12 +142,11 @@ const char* pmem_check_version(unsigned major_required,
   } else {
     return nullptr;
   }
-  std::snprintf(thread_message().data(), kMessageBytes,
-                "libpmem %s version mismatch (need %u, found %u)", part, needed,
-                found);
-  return thread_message().data();
+  pmem::set_thread_message("libpmem %s version mismatch (need %u, found %u)",
+                           part, needed, found);
+  return pmem::thread_message();
 }
 
-const char* pmem_errormsg(void) { return thread_message().data(); }
+const char* pmem_errormsg(void) { return pmem::thread_message(); }
 
 }  // extern "C"

@@ -1,7 +1,10 @@
 #include "pmem/dax_device.h"
 
+#include <fcntl.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
+#include "pmem/unique_fd.h"
 #include "sysfs.h"
 
 namespace pmem {
@@ -35,6 +38,18 @@ std::optional<int> read_node(const std::string& path) {
   return node ? std::optional<int>(static_cast<int>(*node)) : std::nullopt;
 }
 
+// The region is one of the directories above the device's.
+std::optional<std::string> find_deep_flush(std::string directory) {
+  while (directory.size() > 1) {
+    directory.resize(directory.rfind('/'));
+    std::string path = directory + "/deep_flush";
+    if (::access(path.c_str(), F_OK) == 0) {
+      return path;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string DaxDevice::mode() const {
@@ -62,6 +77,7 @@ Result<DaxDevice> read_dax_device(dev_t device, const std::string& sysfs_root) {
     return fail(ENODEV, "looking for a Device DAX at " + link);
   }
   DaxDevice facts;
+  facts.number = device;
   facts.name = last_component(*directory);
   facts.driver = link_target(*directory + "/driver");
   const std::optional<std::int64_t> size = read_number(*directory + "/size");
@@ -78,6 +94,30 @@ Result<DaxDevice> read_dax_device(dev_t device, const std::string& sysfs_root) {
   facts.numa_node = read_node(*directory + "/numa_node");
   facts.target_node = read_node(*directory + "/target_node");
   return facts;
+}
+
+Result<void> flush_region(dev_t device, const std::string& sysfs_root) {
+  const std::optional<std::string> directory =
+      real_path(device_directory(device, sysfs_root));
+  const std::optional<std::string> path =
+      directory ? find_deep_flush(*directory) : std::nullopt;
+  if (!path) {
+    return {};
+  }
+  const std::optional<std::string> wanted = read_attribute(*path);
+  if (!wanted) {
+    const int code = errno;
+    return fail(code, "reading " + *path);
+  }
+  if (*wanted == "0") {
+    return {};
+  }
+  const UniqueFd fd(::open(path->c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd.valid() || ::write(fd.get(), "1", 1) != 1) {
+    const int code = errno;
+    return fail(code, "writing to " + *path);
+  }
+  return {};
 }
 
 }  // namespace pmem

@@ -1,8 +1,23 @@
 #include "pmem/environment.h"
 
+#include <cerrno>
 #include <cstdlib>
 
 namespace pmem {
+namespace {
+
+std::uintptr_t read_mmap_hint() {
+  const char* text = ::secure_getenv("PMEM_MMAP_HINT");
+  if (text == nullptr) {
+    return 0;
+  }
+  errno = 0;
+  char* end = nullptr;
+  const std::uintptr_t hint = std::strtoull(text, &end, 16);
+  return errno == 0 && *end == '\0' ? hint : 0;
+}
+
+}  // namespace
 
 std::optional<int> environment_number(const char* name) {
   const char* text = ::secure_getenv(name);
@@ -22,4 +37,14 @@ std::optional<bool> is_pmem_forced() {
   return *kForce == 1;
 }
 
+std::uintptr_t mmap_hint() {
+  static const std::uintptr_t kHint = read_mmap_hint();
+  return kHint;
+}
+
+namespace {
+
+[[gnu::constructor]] void read_when_loaded() { (void)mmap_hint(); }
+
+}  // namespace
 }  // namespace pmem

@@ -139,27 +139,38 @@ void set_recovery_point(RecoveryPoint* point) {
 
 }  // namespace fault_guard_internal
 
-std::optional<Fault> guarded_read(std::span<std::byte> to,
-                                  std::span<const std::byte> from) {
+namespace {
+
+// Runs `access(length)` on ever shorter lengths until it does not fault. An
+// access may be a wide one that began in the page before: then its first bytes
+// could be accessed but were not. So all that is before a fault is accessed
+// again by itself (which may fault earlier). The first bytes of the memory that
+// may fault lie at `begin`. The result is the last fault.
+template <typename Access>
+std::optional<Fault> access_up_to_fault(const std::byte* begin,
+                                        std::size_t length,
+                                        const Access& access) {
   std::optional<Fault> reported;
   for (;;) {
-    const std::optional<Fault> fault =
-        guard([&] { copy_forward(to.data(), from.data(), from.size()); });
+    const std::optional<Fault> fault = guard([&] { access(length); });
     if (!fault) {
       return reported;
     }
     reported = fault;
-    if (fault->address <= from.data() ||
-        fault->address >= from.data() + from.size()) {
+    if (fault->address <= begin || fault->address >= begin + length) {
       return reported;
     }
-    // The access may have been a wide one that began in the page before: then
-    // its first bytes could be read but were not delivered. All that is before
-    // the fault is read again by itself (which may fault earlier).
-    const auto before = static_cast<std::size_t>(fault->address - from.data());
-    to = to.first(before);
-    from = from.first(before);
+    length = static_cast<std::size_t>(fault->address - begin);
   }
+}
+
+}  // namespace
+
+std::optional<Fault> guarded_read(std::span<std::byte> to,
+                                  std::span<const std::byte> from) {
+  return access_up_to_fault(from.data(), from.size(), [&](std::size_t length) {
+    copy_forward(to.data(), from.data(), length);
+  });
 }
 
 std::optional<Fault> guarded_write(std::span<std::byte> to,
@@ -169,15 +180,15 @@ std::optional<Fault> guarded_write(std::span<std::byte> to,
 
 std::optional<Fault> guarded_durable_write(std::span<std::byte> to,
                                            std::span<const std::byte> from) {
-  return guard([&] {
-    copy_and_flush(to.data(), from.data(), from.size());
+  return access_up_to_fault(to.data(), from.size(), [&](std::size_t length) {
+    copy_and_flush(to.data(), from.data(), length);
     fence();
   });
 }
 
 std::optional<Fault> guarded_durable_zero(std::span<std::byte> to) {
-  return guard([&] {
-    fill_and_flush(to.data(), 0, to.size());
+  return access_up_to_fault(to.data(), to.size(), [&](std::size_t length) {
+    fill_and_flush(to.data(), 0, length);
     fence();
   });
 }

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "libpmem.h"
+#include "pmem/environment.h"
 
 namespace pmem {
 namespace {
@@ -125,6 +126,7 @@ Result<Mapping> map_opened(const Request& request, UniqueFd fd,
     }
   }
   MappingOptions options;
+  options.lowest_address = mmap_hint();
   options.sysfs_root = sysfs_root;
   return Mapping::create(*source, options);
 }

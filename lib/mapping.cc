@@ -23,6 +23,7 @@
 #include <limits>
 #include <utility>
 
+#include "pmem/address_space.h"
 #include "pmem/persist.h"
 
 namespace pmem {
@@ -107,15 +108,16 @@ Result<SharingFlags> find_sharing_flags(const Source& source, int protection) {
   return SharingFlags{MAP_SHARED, sync_refusal};
 }
 
+void* reserve_at(void* address, std::size_t length, int flags) {
+  return ::mmap(address, length, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+}
+
 // Step 2. The result is `length` bytes, a multiple of the page size, at an
 // address that is a multiple of `align`.
-Result<std::byte*> reserve(std::uint64_t length, std::uint64_t align) {
-  if (length > std::numeric_limits<std::size_t>::max() - align) {
-    return fail(ENOMEM, "reserving addresses for a mapping");
-  }
+Result<std::byte*> reserve_anywhere(std::uint64_t length, std::uint64_t align) {
   const std::size_t room = length + align;
-  void* reserved = ::mmap(nullptr, room, PROT_NONE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* reserved = reserve_at(nullptr, room, 0);
   if (reserved == MAP_FAILED) {
     return fail_errno("reserving addresses for a mapping");
   }
@@ -131,6 +133,41 @@ Result<std::byte*> reserve(std::uint64_t length, std::uint64_t align) {
     ::munmap(aligned + length, after);
   }
   return aligned;
+}
+
+// Step 2 with a lowest address: the first fit above it, or null. Another thread
+// may take the gap before we do; then the next one is tried.
+std::byte* reserve_above(std::uintptr_t lowest, std::uint64_t length,
+                         std::uint64_t align) {
+  std::uintptr_t from = lowest;
+  while (const std::optional<std::uintptr_t> gap =
+             find_gap(from, length, align)) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
+    void* wanted = reinterpret_cast<void*>(*gap);
+    void* reserved = reserve_at(wanted, length, MAP_FIXED_NOREPLACE);
+    if (reserved == wanted) {
+      return static_cast<std::byte*>(reserved);
+    }
+    if (reserved != MAP_FAILED) {  // a kernel that takes it for a hint
+      ::munmap(reserved, length);
+    } else if (errno != EEXIST) {  // below what is allowed, or above all
+      return nullptr;
+    }
+    from = *gap + align;
+  }
+  return nullptr;
+}
+
+Result<std::byte*> reserve(std::uint64_t length, std::uint64_t align,
+                           std::uintptr_t lowest) {
+  if (length > std::numeric_limits<std::size_t>::max() - align) {
+    return fail(ENOMEM, "reserving addresses for a mapping");
+  }
+  std::byte* above = lowest == 0 ? nullptr : reserve_above(lowest, length, align);
+  if (above != nullptr) {
+    return above;
+  }
+  return reserve_anywhere(length, align);
 }
 
 std::uint64_t address_alignment(const Source& source, std::uint64_t length) {
@@ -214,7 +251,7 @@ Result<Mapping> Mapping::create(const Source& source,
   }
   const auto span = static_cast<std::size_t>(round_up(length, align));
   Result<std::byte*> reserved =
-      reserve(span, address_alignment(source, length));
+      reserve(span, address_alignment(source, length), options.lowest_address);
   if (!reserved) {
     return pass_on(reserved);
   }
@@ -231,8 +268,8 @@ Result<Mapping> Mapping::create(const Source& source,
   mapping.length_bytes_ = static_cast<std::size_t>(length);
   mapping.span_bytes_ = span;
   mapping.writable_ = writable;
-  mapping.is_device_dax_ = source.dax_device().has_value();
-  if (mapping.is_device_dax_) {
+  if (source.dax_device()) {
+    mapping.dax_number_ = source.dax_device()->number;
     mapping.granularity_ = flushable_granularity(options.sysfs_root);
     mapping.reason_ = "Device DAX " + source.dax_device()->name +
                       " is mapped directly; " +
@@ -254,7 +291,7 @@ Mapping::Mapping(Mapping&& other) noexcept
       length_bytes_(other.length_bytes_),
       span_bytes_(other.span_bytes_),
       writable_(other.writable_),
-      is_device_dax_(other.is_device_dax_),
+      dax_number_(other.dax_number_),
       granularity_(other.granularity_),
       reason_(std::move(other.reason_)) {}
 
@@ -263,7 +300,7 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
   std::swap(length_bytes_, other.length_bytes_);
   std::swap(span_bytes_, other.span_bytes_);
   std::swap(writable_, other.writable_);
-  std::swap(is_device_dax_, other.is_device_dax_);
+  std::swap(dax_number_, other.dax_number_);
   std::swap(granularity_, other.granularity_);
   std::swap(reason_, other.reason_);
   return *this;

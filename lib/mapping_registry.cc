@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 namespace pmem {
@@ -22,13 +23,15 @@ std::uintptr_t end_of_pages(std::uintptr_t begin, std::size_t length) {
 }  // namespace
 
 void MappingRegistry::add(const void* address, std::size_t length_bytes,
-                          bool is_pmem, bool is_device_dax) {
+                          bool is_pmem, std::optional<dev_t> dax_number) {
   const std::uintptr_t begin = number(address);
   const std::uintptr_t end = begin + length_bytes;
+  // Only what may be called persistent memory is ever compared.
+  const Identity identity = is_pmem ? identify(begin, end) : Identity{};
   const Lock lock(mutex_);
   // Whole pages: what an older range had behind `end` is dead as well.
   forget(begin, end_of_pages(begin, length_bytes));
-  ranges_.emplace(begin, Range{end, is_pmem, is_device_dax});
+  ranges_.emplace(begin, Range{end, is_pmem, dax_number, identity});
 }
 
 Result<void> MappingRegistry::unmap(void* address, std::size_t length_bytes) {
@@ -44,22 +47,32 @@ Result<void> MappingRegistry::unmap(void* address, std::size_t length_bytes) {
 }
 
 void MappingRegistry::forget(std::uintptr_t begin, std::uintptr_t end) {
-  auto at = ranges_.upper_bound(begin);
-  if (at != ranges_.begin() && std::prev(at)->second.end > begin) {
-    --at;
-  }
+  auto at = at_or_above(begin);
   while (at != ranges_.end() && at->first < end) {
     const std::uintptr_t old_begin = at->first;
     const Range old = at->second;
     at = ranges_.erase(at);
     if (old_begin < begin) {
-      ranges_.emplace(old_begin, Range{begin, old.is_pmem, old.is_device_dax});
+      Range before = old;
+      before.end = begin;
+      ranges_.emplace(old_begin, before);
     }
     if (old.end > end) {
-      ranges_.emplace(end, old);
+      Range behind = old;
+      behind.identity.begin_offset_bytes += end - old_begin;
+      ranges_.emplace(end, behind);
       return;
     }
   }
+}
+
+MappingRegistry::Ranges::const_iterator MappingRegistry::at_or_above(
+    std::uintptr_t address) const {
+  const auto above = ranges_.upper_bound(address);
+  if (above != ranges_.begin() && std::prev(above)->second.end > address) {
+    return std::prev(above);
+  }
+  return above;
 }
 
 bool MappingRegistry::is_pmem(const void* address,
@@ -71,30 +84,68 @@ bool MappingRegistry::is_pmem(const void* address,
   }
   const std::uintptr_t end = begin + length_bytes;
   const SharedLock lock(mutex_);
-  auto at = ranges_.upper_bound(begin);
-  if (at == ranges_.begin()) {
-    return false;
-  }
-  for (--at; at != ranges_.end() && at->first <= begin; ++at) {
-    if (at->second.end <= begin || !at->second.is_pmem) {
+  for (auto at = at_or_above(begin); begin < end; ++at) {
+    if (at == ranges_.end() || at->first > begin || !at->second.is_pmem) {
       return false;
     }
-    begin = at->second.end;
-    if (begin >= end) {
-      return true;
+    const Range& range = at->second;
+    const std::uintptr_t part_end = std::min(end, range.end);
+    Identity identity = range.identity;
+    identity.begin_offset_bytes += begin - at->first;
+    if (!is_still_there(identity, begin, part_end)) {
+      return false;
     }
+    begin = part_end;
   }
-  return false;
+  return true;
 }
 
-bool MappingRegistry::is_device_dax(const void* address) const {
+std::optional<MappingRegistry::Part> MappingRegistry::first_part(
+    std::uintptr_t begin, std::uintptr_t end) const {
   const SharedLock lock(mutex_);
-  const auto after = ranges_.upper_bound(number(address));
-  if (after == ranges_.begin()) {
-    return false;
+  const auto at = at_or_above(begin);
+  if (begin >= end || at == ranges_.end() || at->first >= end) {
+    return std::nullopt;
   }
-  const Range& range = std::prev(after)->second;
-  return range.end > number(address) && range.is_device_dax;
+  return Part{std::max(begin, at->first), std::min(end, at->second.end),
+              at->second.dax_number};
+}
+
+MappingRegistry::Identity MappingRegistry::identify(std::uintptr_t begin,
+                                                    std::uintptr_t end) {
+  Identity identity;
+  identity.was_mapped = begin < end && is_mapped(begin, end);
+  const std::optional<MappedRange> mapped =
+      identity.was_mapped ? mapped_range_at(begin) : std::nullopt;
+  if (mapped) {
+    identity.object = mapped->object;
+    identity.begin_offset_bytes = mapped->offset_bytes + begin - mapped->begin;
+  }
+  return identity;
+}
+
+bool MappingRegistry::is_still_there(const Identity& identity,
+                                     std::uintptr_t begin, std::uintptr_t end) {
+  if (!identity.was_mapped) {
+    return true;
+  }
+  std::uintptr_t at = begin;
+  while (identity.object && at < end) {
+    const std::optional<MappedRange> mapped = mapped_range_at(at);
+    if (!mapped) {  // unmapped, or the kernel could not be asked this time
+      break;
+    }
+    // Memory without a file has no offsets to compare.
+    const bool is_file = mapped->object.inode != 0;
+    const std::uint64_t offset =
+        mapped->offset_bytes + (at - mapped->begin) - (at - begin);
+    if (mapped->object != *identity.object ||
+        (is_file && offset != identity.begin_offset_bytes)) {
+      return false;
+    }
+    at = mapped->end;
+  }
+  return at >= end || is_mapped(at, end);
 }
 
 }  // namespace pmem

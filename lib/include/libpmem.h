@@ -80,7 +80,8 @@ void* pmem_map_file(const char* path, size_t len, int flags, mode_t mode,
 int pmem_unmap(void* addr, size_t len);
 
 /* Returns 1 if every byte of [addr, addr+len) was mapped by pmem_map_file and
- * is persistent memory, else 0 (also for len 0 and for a range that wraps).
+ * is persistent memory, else 0 (also for len 0, for a range that wraps, and for
+ * one that has been unmapped by munmap(2) or given to another mapping since).
  * PMEM_IS_PMEM_FORCE=0|1 in the environment overrides the finding; it is read
  * once, at the first question. */
 int pmem_is_pmem(const void* addr, size_t len);
@@ -99,6 +100,26 @@ int pmem_msync(const void* addr, size_t len);
  * wait for all that the thread has written back so far. Never fail. */
 void pmem_flush(const void* addr, size_t len);
 void pmem_drain(void);
+
+/* What pmem_flush, pmem_drain and pmem_persist do, and beyond: deep means out of
+ * the buffers of the memory controller too, for programs that must survive the
+ * failure of a platform's promise to empty these at power loss. It takes a
+ * system call.
+ *
+ * pmem_deep_flush writes the cache lines back even where the platform or
+ * PMEM_NO_FLUSH says that no flush is needed. pmem_deep_drain then waits: for
+ * what is a mapping of a Device DAX by the deep_flush of its region in sysfs
+ * (nothing, where that reads 0 or there is no region), for everything else by
+ * msync(2). pmem_deep_persist is both.
+ *
+ * pmem_deep_drain and pmem_deep_persist return 0, or -1 with errno:
+ *   ENOMEM   something in the range is not mapped; the range wraps
+ *   EACCES   the region's deep_flush may not be written (it is root's)
+ *   EIO      the file system or the region could not do it
+ */
+void pmem_deep_flush(const void* addr, size_t len);
+int pmem_deep_drain(const void* addr, size_t len);
+int pmem_deep_persist(const void* addr, size_t len);
 
 /* 1 if the platform writes its CPU caches back on power loss, so that no flush
  * is needed; 0 if not; -1 if the kernel does not tell. */

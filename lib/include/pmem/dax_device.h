@@ -20,6 +20,7 @@ namespace pmem {
 inline constexpr const char* kSysfsRoot = "/sys";
 
 struct DaxDevice {
+  dev_t number = 0;    // of the character device
   std::string name;    // "dax0.0"
   std::string driver;  // "device_dax", "kmem", "fsdev_dax"; "" if unbound
   std::uint64_t size_bytes = 0;
@@ -39,5 +40,14 @@ struct DaxDevice {
 // attribute that every Device DAX has is missing or is no number).
 [[nodiscard]] Result<DaxDevice> read_dax_device(dev_t device,
                                                 const std::string& sysfs_root);
+
+// Asks the platform to write everything that has reached the device's memory
+// controller through to the medium: the `deep_flush` of the device's region.
+// Nothing is done where the region says that nothing is needed (0), nor for a
+// device without a region (CXL, hmem).
+// Errors: whatever open(2), read(2) and write(2) say of that attribute; EACCES
+// for an ordinary user.
+[[nodiscard]] Result<void> flush_region(dev_t device,
+                                        const std::string& sysfs_root);
 
 }  // namespace pmem

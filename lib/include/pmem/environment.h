@@ -3,6 +3,7 @@
 // Source: libpmem(7). (Those about instructions are read in persist.cc.)
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 namespace pmem {
@@ -10,6 +11,10 @@ namespace pmem {
 // PMEM_IS_PMEM_FORCE: 0 (and what is no number) never, 1 always, nothing for
 // another number or when unset. Read once, at the first call.
 [[nodiscard]] std::optional<bool> is_pmem_forced();
+
+// PMEM_MMAP_HINT: a hexadecimal address, the lowest that pmem_map_file maps at;
+// 0 when it is unset or no such number. Read when the library is loaded.
+[[nodiscard]] std::uintptr_t mmap_hint();
 
 // The number in an environment variable, as atoi(3) reads it; nothing when it
 // is unset.

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -34,6 +35,9 @@ struct MappingOptions {
   // allowed: the rest becomes accessible as the file grows, and until then an
   // access beyond the page of the file's end faults (SIGBUS).
   std::uint64_t length_bytes = 0;
+
+  // The lowest address to map at, if there is room above it.
+  std::uintptr_t lowest_address = 0;
 
   std::string sysfs_root = kSysfsRoot;
 };
@@ -68,7 +72,12 @@ class Mapping {
   }
 
   [[nodiscard]] Granularity granularity() const { return granularity_; }
-  [[nodiscard]] bool is_device_dax() const { return is_device_dax_; }
+  [[nodiscard]] bool is_device_dax() const { return dax_number_.has_value(); }
+
+  // The number of the Device DAX, if it is one.
+  [[nodiscard]] const std::optional<dev_t>& dax_number() const {
+    return dax_number_;
+  }
 
   // True iff stores become durable without msync(2): Device DAX, or a file
   // system that accepted MAP_SYNC.
@@ -89,7 +98,7 @@ class Mapping {
   std::size_t length_bytes_ = 0;
   std::size_t span_bytes_ = 0;  // length rounded up to what munmap wants
   bool writable_ = false;
-  bool is_device_dax_ = false;
+  std::optional<dev_t> dax_number_;
   Granularity granularity_ = Granularity::kPage;
   std::string reason_;
 };

@@ -13,6 +13,8 @@
 
 #define PMEM_GUARDED_BY(mutex) PMEM_ANNOTATE(guarded_by(mutex))
 #define PMEM_REQUIRES(mutex) PMEM_ANNOTATE(requires_capability(mutex))
+#define PMEM_REQUIRES_SHARED(mutex) \
+  PMEM_ANNOTATE(requires_shared_capability(mutex))
 #define PMEM_EXCLUDES(mutex) PMEM_ANNOTATE(locks_excluded(mutex))
 
 namespace pmem {

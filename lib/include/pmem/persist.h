@@ -1,8 +1,8 @@
 // Flush, fence, copy and fill for memory with cache-line granularity.
 //
-// The instructions are chosen once, at the first call, by what the CPU has and
-// what the environment forbids (PMEM_NO_FLUSH, PMEM_NO_CLWB,
-// PMEM_NO_CLFLUSHOPT, PMEM_NO_MOVNT, PMEM_MOVNT_THRESHOLD; see libpmem(7)).
+// The instructions are chosen once, when the library is loaded, by what the CPU
+// has and what the environment forbids (PMEM_NO_FLUSH, PMEM_AVX512F and others;
+// see libpmem(7)).
 // Any thread; nothing here fails. All copies may run on memory that other
 // threads or processes change at the same time: bytes are then old or new.
 #pragma once
@@ -20,6 +20,9 @@ enum class StoreKind { kAuto, kTemporal, kNonTemporal };
 // Writes the cache lines of the range back (flush), unless the platform saves
 // its caches. Durable only after a fence.
 void flush(const void* address, std::size_t length_bytes);
+
+// The same, but whatever the platform and PMEM_NO_FLUSH say.
+void deep_flush(const void* address, std::size_t length_bytes);
 
 // Waits until everything this thread has flushed is durable.
 void fence();
