@@ -127,8 +127,8 @@ bool is_mapped(std::uintptr_t begin, std::uintptr_t end) {
   const int errno_before = errno;
   // MS_ASYNC starts nothing since Linux 2.6.19; it only looks whether the pages
   // are mapped. NOLINTNEXTLINE(performance-no-int-to-ptr)
-  const bool mapped = ::msync(reinterpret_cast<void*>(first), end - first,
-                              MS_ASYNC) == 0;
+  const bool mapped =
+      ::msync(reinterpret_cast<void*>(first), end - first, MS_ASYNC) == 0;
   errno = errno_before;
   return mapped;
 }

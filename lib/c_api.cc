@@ -74,7 +74,9 @@ bool is_pmem(const void* address, std::size_t length_bytes) {
 
 void* map_file(const char* path, std::size_t len, int flags, mode_t mode,
                std::size_t* mapped_lenp, int* is_pmemp) {
-  Result<pmem::Mapping> mapping = pmem::map_file(path, len, flags, mode);
+  constexpr bool kWithoutDetails = false;
+  Result<pmem::Mapping> mapping =
+      pmem::map_file(path, len, flags, mode, pmem::kSysfsRoot, kWithoutDetails);
   if (!mapping) {
     report(mapping.error());
     return nullptr;

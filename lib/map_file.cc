@@ -23,6 +23,7 @@ struct Request {
   std::size_t length_bytes;
   int flags;
   mode_t mode;
+  bool wants_details;
 
   [[nodiscard]] bool has(int flag) const { return (flags & flag) != 0; }
 };
@@ -127,6 +128,7 @@ Result<Mapping> map_opened(const Request& request, UniqueFd fd,
   }
   MappingOptions options;
   options.lowest_address = mmap_hint();
+  options.wants_details = request.wants_details;
   options.sysfs_root = sysfs_root;
   return Mapping::create(*source, options);
 }
@@ -173,18 +175,19 @@ Result<Mapping> map_device_dax(const Request& request, dev_t device,
                   "the length of a Device DAX must be 0 or " +
                       std::to_string(facts->size_bytes));
   }
-  const Request whole = {request.path, 0, 0, 0};
+  const Request whole = {request.path, 0, 0, 0, request.wants_details};
   return open_and_map(whole, sysfs_root);
 }
 
 }  // namespace
 
 Result<Mapping> map_file(const char* path, std::size_t length_bytes, int flags,
-                         mode_t mode, const std::string& sysfs_root) {
+                         mode_t mode, const std::string& sysfs_root,
+                         bool wants_details) {
   if (path == nullptr) {
     return fail(EINVAL, "mapping a file: the path is NULL");
   }
-  const Request request = {path, length_bytes, flags, mode};
+  const Request request = {path, length_bytes, flags, mode, wants_details};
   Result<std::optional<struct stat>> status = look(request);
   if (!status) {
     return pass_on(status);

@@ -1,15 +1,3 @@
-// How a mapping comes about:
-//
-//  1. One page (one alignment unit) is mapped anywhere and unmapped again, with
-//     MAP_SYNC and, where that is refused, without. This tells which flags the
-//     file takes, before any address has been promised.
-//  2. A range with room for alignment is reserved (PROT_NONE), and its ends are
-//     given back.
-//  3. The file is mapped over the reservation (MAP_FIXED). No other thread can
-//     have taken the addresses meanwhile.
-//
-// Step 1 is there because a failing MAP_FIXED may already have removed the
-// reservation, and a second attempt would then hit whatever came there since.
 #include "pmem/mapping.h"
 
 #include <fcntl.h>
@@ -23,7 +11,7 @@
 #include <limits>
 #include <utility>
 
-#include "pmem/address_space.h"
+#include "placement.h"
 #include "pmem/persist.h"
 
 namespace pmem {
@@ -77,99 +65,6 @@ bool has_dax_attribute(int fd) {
          (facts.stx_attributes & STATX_ATTR_DAX) != 0;
 }
 
-struct SharingFlags {
-  int mmap_flags = 0;
-  int sync_refusal = 0;  // errno of the attempt with MAP_SYNC; 0: accepted
-};
-
-// Step 1 above.
-Result<SharingFlags> find_sharing_flags(const Source& source, int protection) {
-  const auto length = static_cast<std::size_t>(source.align_bytes());
-  const auto attempt = [&](int flags) {
-    void* address = ::mmap(nullptr, length, protection, flags, source.fd(), 0);
-    if (address == MAP_FAILED) {
-      return errno;
-    }
-    ::munmap(address, length);
-    return 0;
-  };
-  constexpr int kSyncFlags = MAP_SHARED_VALIDATE | MAP_SYNC;
-  const int sync_refusal = attempt(kSyncFlags);
-  if (sync_refusal == 0) {
-    return SharingFlags{kSyncFlags, 0};
-  }
-  if (sync_refusal != EINVAL && sync_refusal != EOPNOTSUPP) {
-    return fail(sync_refusal, "mapping");
-  }
-  const int refusal = attempt(MAP_SHARED);
-  if (refusal != 0) {
-    return fail(refusal, "mapping");
-  }
-  return SharingFlags{MAP_SHARED, sync_refusal};
-}
-
-void* reserve_at(void* address, std::size_t length, int flags) {
-  return ::mmap(address, length, PROT_NONE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
-}
-
-// Step 2. The result is `length` bytes, a multiple of the page size, at an
-// address that is a multiple of `align`.
-Result<std::byte*> reserve_anywhere(std::uint64_t length, std::uint64_t align) {
-  const std::size_t room = length + align;
-  void* reserved = reserve_at(nullptr, room, 0);
-  if (reserved == MAP_FAILED) {
-    return fail_errno("reserving addresses for a mapping");
-  }
-  auto* begin = static_cast<std::byte*>(reserved);
-  const auto misfit = reinterpret_cast<std::uintptr_t>(begin) % align;
-  std::byte* aligned = misfit == 0 ? begin : begin + (align - misfit);
-  const auto before = static_cast<std::size_t>(aligned - begin);
-  const std::size_t after = room - before - length;
-  if (before > 0) {
-    ::munmap(begin, before);
-  }
-  if (after > 0) {
-    ::munmap(aligned + length, after);
-  }
-  return aligned;
-}
-
-// Step 2 with a lowest address: the first fit above it, or null. Another thread
-// may take the gap before we do; then the next one is tried.
-std::byte* reserve_above(std::uintptr_t lowest, std::uint64_t length,
-                         std::uint64_t align) {
-  std::uintptr_t from = lowest;
-  while (const std::optional<std::uintptr_t> gap =
-             find_gap(from, length, align)) {
-    // NOLINTNEXTLINE(performance-no-int-to-ptr)
-    void* wanted = reinterpret_cast<void*>(*gap);
-    void* reserved = reserve_at(wanted, length, MAP_FIXED_NOREPLACE);
-    if (reserved == wanted) {
-      return static_cast<std::byte*>(reserved);
-    }
-    if (reserved != MAP_FAILED) {  // a kernel that takes it for a hint
-      ::munmap(reserved, length);
-    } else if (errno != EEXIST) {  // below what is allowed, or above all
-      return nullptr;
-    }
-    from = *gap + align;
-  }
-  return nullptr;
-}
-
-Result<std::byte*> reserve(std::uint64_t length, std::uint64_t align,
-                           std::uintptr_t lowest) {
-  if (length > std::numeric_limits<std::size_t>::max() - align) {
-    return fail(ENOMEM, "reserving addresses for a mapping");
-  }
-  std::byte* above = lowest == 0 ? nullptr : reserve_above(lowest, length, align);
-  if (above != nullptr) {
-    return above;
-  }
-  return reserve_anywhere(length, align);
-}
-
 std::uint64_t address_alignment(const Source& source, std::uint64_t length) {
   const std::uint64_t wanted =
       length >= 2 * kGiantPage ? kGiantPage : kHugePage;
@@ -199,6 +94,19 @@ std::string page_reason(const Source& source, int sync_refusal) {
   return "the file system (" + name +
          ") maps the file through the page cache and refuses MAP_SYNC (" +
          refusal + "), so only msync or fsync makes stores durable";
+}
+
+std::string reason_for(const Source& source, Granularity granularity,
+                       int sync_refusal) {
+  if (granularity == Granularity::kPage) {
+    return page_reason(source, sync_refusal);
+  }
+  const std::string how =
+      source.dax_device()
+          ? "Device DAX " + source.dax_device()->name + " is mapped directly"
+          : "the file system (" + file_system_name(source.fd()) +
+                ") maps the file with MAP_SYNC";
+  return how + "; " + durability_in_words(granularity);
 }
 
 }  // namespace
@@ -245,43 +153,40 @@ Result<Mapping> Mapping::create(const Source& source,
 
   const bool writable = source.access() == Access::kReadWrite;
   const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-  Result<SharingFlags> sharing = find_sharing_flags(source, protection);
-  if (!sharing) {
-    return pass_on(sharing);
-  }
   const auto span = static_cast<std::size_t>(round_up(length, align));
-  Result<std::byte*> reserved =
-      reserve(span, address_alignment(source, length), options.lowest_address);
-  if (!reserved) {
-    return pass_on(reserved);
-  }
-  if (::mmap(*reserved, span, protection, sharing->mmap_flags | MAP_FIXED,
-             source.fd(),
-             static_cast<off_t>(options.offset_bytes)) == MAP_FAILED) {
-    const int code = errno;
-    ::munmap(*reserved, span);
-    return fail(code, "mapping " + std::to_string(length) + " bytes");
+  const Result<Placement> placed =
+      place_mapping({.fd = source.fd(),
+                     .protection = protection,
+                     .offset_bytes = options.offset_bytes,
+                     .length_bytes = span,
+                     .unit_bytes = static_cast<std::size_t>(align),
+                     .align_bytes = static_cast<std::size_t>(
+                         address_alignment(source, length)),
+                     .lowest_address = options.lowest_address});
+  if (!placed) {
+    return fail(placed.error().code,
+                placed.error().doing + " " + std::to_string(length) + " bytes");
   }
 
   Mapping mapping;
-  mapping.address_ = *reserved;
+  mapping.address_ = placed->address;
   mapping.length_bytes_ = static_cast<std::size_t>(length);
   mapping.span_bytes_ = span;
   mapping.writable_ = writable;
   if (source.dax_device()) {
     mapping.dax_number_ = source.dax_device()->number;
-    mapping.granularity_ = flushable_granularity(options.sysfs_root);
-    mapping.reason_ = "Device DAX " + source.dax_device()->name +
-                      " is mapped directly; " +
-                      durability_in_words(mapping.granularity_);
-  } else if (sharing->sync_refusal == 0) {
-    mapping.granularity_ = flushable_granularity(options.sysfs_root);
-    mapping.reason_ = "the file system (" + file_system_name(source.fd()) +
-                      ") maps the file with MAP_SYNC; " +
-                      durability_in_words(mapping.granularity_);
-  } else {
+  }
+  const bool needs_msync = !source.dax_device() && placed->sync_refusal != 0;
+  if (needs_msync) {
     mapping.granularity_ = Granularity::kPage;
-    mapping.reason_ = page_reason(source, sharing->sync_refusal);
+  } else {
+    mapping.granularity_ = options.wants_details
+                               ? flushable_granularity(options.sysfs_root)
+                               : Granularity::kCacheLine;
+  }
+  if (options.wants_details) {
+    mapping.reason_ =
+        reason_for(source, mapping.granularity_, placed->sync_refusal);
   }
   return mapping;
 }

@@ -68,6 +68,9 @@ void MappingRegistry::forget(std::uintptr_t begin, std::uintptr_t end) {
 
 MappingRegistry::Ranges::const_iterator MappingRegistry::at_or_above(
     std::uintptr_t address) const {
+  if (ranges_.empty() || address < ranges_.begin()->first) {
+    return ranges_.begin();  // most memory of a program is below all mappings
+  }
   const auto above = ranges_.upper_bound(address);
   if (above != ranges_.begin() && std::prev(above)->second.end > address) {
     return std::prev(above);
@@ -114,9 +117,8 @@ std::optional<MappingRegistry::Part> MappingRegistry::first_part(
 MappingRegistry::Identity MappingRegistry::identify(std::uintptr_t begin,
                                                     std::uintptr_t end) {
   Identity identity;
-  identity.was_mapped = begin < end && is_mapped(begin, end);
-  const std::optional<MappedRange> mapped =
-      identity.was_mapped ? mapped_range_at(begin) : std::nullopt;
+  const std::optional<MappedRange> mapped = mapped_range_at(begin);
+  identity.was_mapped = mapped || (begin < end && is_mapped(begin, end));
   if (mapped) {
     identity.object = mapped->object;
     identity.begin_offset_bytes = mapped->offset_bytes + begin - mapped->begin;

@@ -96,9 +96,8 @@ void stream_copy_in_pieces(std::byte* to, const std::byte* from,
   const auto distance = static_cast<std::size_t>(to - from);
   const bool is_backward = distance < length;
   while (length > 0) {
-    const std::size_t whole = is_backward
-                                  ? kPieceBytes + into_line(to + length)
-                                  : kPieceBytes - into_line(to);
+    const std::size_t whole = is_backward ? kPieceBytes + into_line(to + length)
+                                          : kPieceBytes - into_line(to);
     const std::size_t piece = std::min(length, whole);
     length -= piece;
     const std::size_t at = is_backward ? length : 0;
@@ -122,7 +121,8 @@ void stream_fill_in_pieces(std::byte* to, int value, std::size_t length) {
 }
 
 bool wants_fences_between_pieces() {
-  return switched("PMEM_WC_WORKAROUND").value_or(__builtin_cpu_is("intel") != 0);
+  return switched("PMEM_WC_WORKAROUND")
+      .value_or(__builtin_cpu_is("intel") != 0);
 }
 
 void choose_streams(PersistChoice& choice, const CopyFunctions& streaming) {

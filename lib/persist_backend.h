@@ -94,17 +94,17 @@ struct PersistChoice {
 
 inline CopyFunction copy_function(std::size_t length_bytes, StoreKind kind) {
   const PersistChoice& choice = persist_choice;
-  const bool streams =
-      kind == StoreKind::kNonTemporal ||
-      (kind == StoreKind::kAuto && length_bytes >= choice.stream_threshold_bytes);
+  const bool streams = kind == StoreKind::kNonTemporal ||
+                       (kind == StoreKind::kAuto &&
+                        length_bytes >= choice.stream_threshold_bytes);
   return streams ? choice.functions.stream_copy : choice.functions.copy;
 }
 
 inline FillFunction fill_function(std::size_t length_bytes, StoreKind kind) {
   const PersistChoice& choice = persist_choice;
-  const bool streams =
-      kind == StoreKind::kNonTemporal ||
-      (kind == StoreKind::kAuto && length_bytes >= choice.stream_threshold_bytes);
+  const bool streams = kind == StoreKind::kNonTemporal ||
+                       (kind == StoreKind::kAuto &&
+                        length_bytes >= choice.stream_threshold_bytes);
   return streams ? choice.functions.stream_fill : choice.functions.fill;
 }
 

@@ -256,8 +256,8 @@ struct Copier {
   [[gnu::always_inline]] static bool wants_most_lines(const std::byte* to,
                                                       const std::byte* from,
                                                       std::size_t lines) {
-    const auto distance = static_cast<std::size_t>(to > from ? to - from
-                                                             : from - to);
+    const auto distance =
+        static_cast<std::size_t>(to > from ? to - from : from - to);
     return lines <= kFewLines || distance < kCloseBytes;
   }
 

@@ -16,8 +16,7 @@ struct DirectLines {
                                                 const std::byte* from) {
     // Back to front where the target lies behind the source: a line is read
     // only when it is stored.
-    const bool is_forward =
-        goes_forward(to, from, kLines * kCacheLineBytes);
+    const bool is_forward = goes_forward(to, from, kLines * kCacheLineBytes);
     for (std::size_t i = 0; i < kLines; ++i) {
       const std::size_t at =
           (is_forward ? i : kLines - 1 - i) * kCacheLineBytes;

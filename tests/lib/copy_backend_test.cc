@@ -291,12 +291,13 @@ std::vector<BackendRow> each_backend() {
   return rows;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, EachCopyBackend, ::testing::ValuesIn(each_backend()),
-    [](const auto& row) {
-      return std::string(row.param.backend->name) +
-             (row.param.streams ? "_streaming" : "_cached");
-    });
+INSTANTIATE_TEST_SUITE_P(All, EachCopyBackend,
+                         ::testing::ValuesIn(each_backend()),
+                         [](const auto& row) {
+                           return std::string(row.param.backend->name) +
+                                  (row.param.streams ? "_streaming"
+                                                     : "_cached");
+                         });
 
 }  // namespace
 }  // namespace pmem

@@ -59,8 +59,8 @@ class Memory {
   Memory() : storage_(kMemoryBytes + kLine) {
     void* begin = storage_.data();
     std::size_t room = storage_.size();
-    begin_ = static_cast<std::byte*>(
-        std::align(kLine, kMemoryBytes, begin, room));
+    begin_ =
+        static_cast<std::byte*>(std::align(kLine, kMemoryBytes, begin, room));
     for (std::size_t i = 0; i < kMemoryBytes; ++i) {
       begin_[i] = static_cast<std::byte>(i * 11 % 251);
     }
@@ -113,8 +113,8 @@ std::string check_word(const Recording& recording, const Target& target,
     return word_name(word) + " may be torn";
   }
   for (std::size_t i = 0; i < value.size(); ++i) {
-    const bool is_inside = word * 8 + i >= target.begin &&
-                           word * 8 + i < target.end();
+    const bool is_inside =
+        word * 8 + i >= target.begin && word * 8 + i < target.end();
     if (value.at(i) != before.at(i) &&
         (!is_inside || value.at(i) != after.at(i))) {
       return word_name(word) + " may hold what was never meant to be there";
@@ -153,10 +153,10 @@ std::vector<Target> targets() {
   std::vector<Target> all;
   for (const std::size_t begin : {0U, 1U, 8U, 24U, 37U, 56U, 63U}) {
     for (const std::size_t length :
-         {1U,   2U,   3U,   4U,   7U,   8U,   9U,   15U,  16U,  17U,  24U,
-          31U,  32U,  40U,  48U,  63U,  64U,  65U,  96U,  100U, 127U, 128U,
-          129U, 192U, 200U, 255U, 256U, 257U, 320U, 384U, 448U, 511U, 512U,
-          513U, 600U, 777U, 1000U, 1024U}) {
+         {1U,   2U,   3U,   4U,   7U,   8U,   9U,    15U,  16U,  17U,
+          24U,  31U,  32U,  40U,  48U,  63U,  64U,   65U,  96U,  100U,
+          127U, 128U, 129U, 192U, 200U, 255U, 256U,  257U, 320U, 384U,
+          448U, 511U, 512U, 513U, 600U, 777U, 1000U, 1024U}) {
       all.push_back({4 * kLine + begin, length});
     }
   }

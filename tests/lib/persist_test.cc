@@ -343,7 +343,12 @@ std::vector<EnvironmentRow> environment_rows() {
        wide,
        wide,
        0},
-      {"MovntThreshold", {{"PMEM_MOVNT_THRESHOLD", "64"}}, best, wide, wide, 64},
+      {"MovntThreshold",
+       {{"PMEM_MOVNT_THRESHOLD", "64"}},
+       best,
+       wide,
+       wide,
+       64},
       {"MovntThresholdNegative",
        {{"PMEM_MOVNT_THRESHOLD", "-1"}},
        best,
@@ -383,7 +388,11 @@ std::vector<EnvironmentRow> environment_rows() {
       {"Movdir64b", {{"PMEM_MOVDIR64B", "1"}}, best, wide, direct},
       {"Movdir64bOff", {{"PMEM_MOVDIR64B", "0"}}, best, wide, wide},
       {"FencesBetweenPieces", {{"PMEM_WC_WORKAROUND", "1"}}, best, wide, wide},
-      {"NoFencesBetweenPieces", {{"PMEM_WC_WORKAROUND", "0"}}, best, wide, wide},
+      {"NoFencesBetweenPieces",
+       {{"PMEM_WC_WORKAROUND", "0"}},
+       best,
+       wide,
+       wide},
   };
 }
 

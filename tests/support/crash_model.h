@@ -126,9 +126,8 @@ class CrashModel {
     }
   }
 
-  void choose(
-      std::size_t first, std::vector<Word>& image, std::size_t chosen,
-      const std::function<void(std::span<const Word>)>& visit) const {
+  void choose(std::size_t first, std::vector<Word>& image, std::size_t chosen,
+              const std::function<void(std::span<const Word>)>& visit) const {
     if (chosen == image.size()) {
       visit(image);
       return;

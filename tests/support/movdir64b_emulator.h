@@ -31,10 +31,9 @@ class Movdir64bEmulator {
 
  private:
   static Registers registers_of(const greg_t* saved) {
-    constexpr std::array kOrder = {REG_RAX, REG_RCX, REG_RDX, REG_RBX,
-                                   REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-                                   REG_R8,  REG_R9,  REG_R10, REG_R11,
-                                   REG_R12, REG_R13, REG_R14, REG_R15};
+    constexpr std::array kOrder = {
+        REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+        REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
     Registers registers = {};
     for (std::size_t i = 0; i < kOrder.size(); ++i) {
       registers.at(i) = static_cast<std::uint64_t>(saved[kOrder.at(i)]);
@@ -48,10 +47,9 @@ class Movdir64bEmulator {
     greg_t* saved = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
     const auto pointer = static_cast<std::uint64_t>(saved[REG_RIP]);
     const Registers registers = registers_of(saved);
-    const auto found =
-        decode({reinterpret_cast<const std::uint8_t*>(pointer),
-                kLongestInstruction},
-               kOpcode, registers, pointer);
+    const auto found = decode(
+        {reinterpret_cast<const std::uint8_t*>(pointer), kLongestInstruction},
+        kOpcode, registers, pointer);
     const std::uint64_t to = found ? registers.at(found->reg) : 1;
     if (!found || !found->address || !found->has_operand_size_prefix ||
         to % 64 != 0) {

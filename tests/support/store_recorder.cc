@@ -28,8 +28,8 @@ void StoreRecorder::add(StoreEvent::Kind kind, const std::byte* begin,
   StoreEvent event = {kind, offset, {}};
   if (kind != StoreEvent::Kind::kFlush) {
     const std::span<const std::byte> stored = watched_.subspan(
-        offset, length <= watched_.size() - offset ? length
-                                                   : watched_.size() - offset);
+        offset,
+        length <= watched_.size() - offset ? length : watched_.size() - offset);
     event.bytes.assign(stored.begin(), stored.end());
   }
   events_.push_back(std::move(event));

@@ -39,6 +39,11 @@ struct MappingOptions {
   // The lowest address to map at, if there is room above it.
   std::uintptr_t lowest_address = 0;
 
+  // reason(), and whether the granularity is a byte or a cache line, cost
+  // system calls. Without them the reason is empty and the finer granularity,
+  // where there is one, counts as a cache line.
+  bool wants_details = true;
+
   std::string sysfs_root = kSysfsRoot;
 };
 

@@ -55,7 +55,7 @@ class MappingRegistry {
   // How to recognise a range that is still what it was.
   struct Identity {
     bool was_mapped = false;  // else it is an invented one: nothing to compare
-    std::optional<MappedObject> object;  // where the kernel tells
+    std::optional<MappedObject> object;    // where the kernel tells
     std::uint64_t begin_offset_bytes = 0;  // of the range in the file, mod 2^64
   };
 
