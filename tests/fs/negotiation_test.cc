@@ -3,6 +3,9 @@
 #include <fuse_lowlevel.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstddef>
+
 namespace pmemfs {
 namespace {
 
@@ -11,12 +14,19 @@ constexpr std::uint64_t kModernKernel =
     FUSE_CAP_HANDLE_KILLPRIV_V2 | FUSE_CAP_DONT_MASK |
     FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_OVER_IO_URING;
 
-struct fuse_conn_info connection_with(std::uint64_t capabilities) {
-  struct fuse_conn_info connection = {};
-  connection.proto_major = 7;
-  connection.proto_minor = 45;
-  connection.max_write = 1 << 20;
-  connection.capable_ext = capabilities;
+// libfuse keeps the connection inside its session, and fuse_set_feature_flag
+// also writes to what lies behind it there.
+struct Connection {
+  struct fuse_conn_info info = {};
+  std::array<std::byte, 4096> rest_of_the_session = {};
+};
+
+Connection connection_with(std::uint64_t capabilities) {
+  Connection connection;
+  connection.info.proto_major = 7;
+  connection.info.proto_minor = 45;
+  connection.info.max_write = 1 << 20;
+  connection.info.capable_ext = capabilities;
   return connection;
 }
 
@@ -37,30 +47,31 @@ bool says(const Negotiated& granted, const char* words) {
 }
 
 TEST(Negotiation, TakesPassthroughWhereKernelAndProcessMay) {
-  struct fuse_conn_info connection = connection_with(kModernKernel);
-  const Negotiated granted = negotiate(connection, wishes(IoMode::kMapped));
+  Connection connection = connection_with(kModernKernel);
+  const Negotiated granted =
+      negotiate(connection.info, wishes(IoMode::kMapped));
   EXPECT_TRUE(granted.passthrough);
-  EXPECT_TRUE(wants(connection, FUSE_CAP_PASSTHROUGH));
-  EXPECT_EQ(connection.max_backing_stack_depth, 1U);
+  EXPECT_TRUE(wants(connection.info, FUSE_CAP_PASSTHROUGH));
+  EXPECT_EQ(connection.info.max_backing_stack_depth, 1U);
   EXPECT_TRUE(says(granted, "mmap of the backing file (passthrough)"));
 }
 
 TEST(Negotiation, SaysThatPassthroughNeedsAPrivilege) {
-  struct fuse_conn_info connection = connection_with(kModernKernel);
+  Connection connection = connection_with(kModernKernel);
   KernelWishes unprivileged = wishes(IoMode::kMapped);
   unprivileged.may_pass_through = false;
-  const Negotiated granted = negotiate(connection, unprivileged);
+  const Negotiated granted = negotiate(connection.info, unprivileged);
   EXPECT_FALSE(granted.passthrough);
-  EXPECT_FALSE(wants(connection, FUSE_CAP_PASSTHROUGH));
+  EXPECT_FALSE(wants(connection.info, FUSE_CAP_PASSTHROUGH));
   EXPECT_TRUE(granted.mmap_under_direct_io);
   EXPECT_TRUE(says(granted, "passthrough needs CAP_SYS_ADMIN"));
 }
 
 TEST(Negotiation, AsksAnOldKernelForNothingItLacks) {
-  struct fuse_conn_info connection = connection_with(0);
+  Connection connection = connection_with(0);
   const Negotiated granted =
-      negotiate(connection, wishes(IoMode::kMapped, true));
-  EXPECT_EQ(connection.want_ext, 0U);
+      negotiate(connection.info, wishes(IoMode::kMapped, true));
+  EXPECT_EQ(connection.info.want_ext, 0U);
   EXPECT_FALSE(granted.passthrough);
   EXPECT_FALSE(granted.io_uring);
   EXPECT_TRUE(says(granted, "no shared mmap"));
@@ -69,23 +80,35 @@ TEST(Negotiation, AsksAnOldKernelForNothingItLacks) {
 }
 
 TEST(Negotiation, UsesIoUringOnlyWhenAsked) {
-  struct fuse_conn_info connection = connection_with(kModernKernel);
-  EXPECT_FALSE(negotiate(connection, wishes(IoMode::kMapped)).io_uring);
-  EXPECT_TRUE(negotiate(connection, wishes(IoMode::kMapped, true)).io_uring);
+  Connection connection = connection_with(kModernKernel);
+  EXPECT_FALSE(negotiate(connection.info, wishes(IoMode::kMapped)).io_uring);
+  EXPECT_TRUE(
+      negotiate(connection.info, wishes(IoMode::kMapped, true)).io_uring);
+}
+
+TEST(Negotiation, SaysThatIoUringIsSwitchedOff) {
+  Connection connection = connection_with(kModernKernel);
+  KernelWishes forbidden = wishes(IoMode::kMapped, true);
+  forbidden.may_use_io_uring = false;
+  const Negotiated granted = negotiate(connection.info, forbidden);
+  EXPECT_FALSE(granted.io_uring);
+  EXPECT_TRUE(says(granted, "io_uring is switched off here"));
 }
 
 TEST(Negotiation, LeavesPassthroughAloneInCachedMode) {
-  struct fuse_conn_info connection = connection_with(kModernKernel);
-  const Negotiated granted = negotiate(connection, wishes(IoMode::kCached));
+  Connection connection = connection_with(kModernKernel);
+  const Negotiated granted =
+      negotiate(connection.info, wishes(IoMode::kCached));
   EXPECT_FALSE(granted.passthrough);
   EXPECT_TRUE(says(granted, "through the page cache"));
 }
 
 TEST(Negotiation, NeverWantsTheWritebackCache) {
-  struct fuse_conn_info connection =
+  Connection connection =
       connection_with(kModernKernel | FUSE_CAP_WRITEBACK_CACHE);
-  const Negotiated granted = negotiate(connection, wishes(IoMode::kCached));
-  EXPECT_FALSE(wants(connection, FUSE_CAP_WRITEBACK_CACHE));
+  const Negotiated granted =
+      negotiate(connection.info, wishes(IoMode::kCached));
+  EXPECT_FALSE(wants(connection.info, FUSE_CAP_WRITEBACK_CACHE));
   EXPECT_TRUE(says(granted, "no writeback cache"));
 }
 
