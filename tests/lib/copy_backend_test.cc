@@ -119,9 +119,9 @@ TEST_P(EachCopyBackend, CopiesEveryLengthAtEveryAlignment) {
                 length + 2 * kLine);
     return is_right;
   };
-  const std::size_t step = is_thorough() ? 1 : 61;
+  const std::size_t step = is_thorough() ? 1U : 61U;
   for (std::size_t length = 0; length <= kPage;
-       length += length < 2 * kLine ? 1 : step) {
+       length += length < 2 * kLine ? 1U : step) {
     for (std::size_t to = 0; to < kLine; to += is_thorough() ? 1U : 7U) {
       const bool with_all = is_thorough() && length <= kLongestWithAll;
       for (std::size_t i = 0; i < (with_all ? kLine : kSome.size()); ++i) {
@@ -137,9 +137,9 @@ TEST_P(EachCopyBackend, FillsEveryLengthAtEveryAlignment) {
   const FillFunction fill = fill_with(FlushKind::kNone);
   const Arena target(2);
   target.fill(kGuard);
-  const std::size_t step = is_thorough() ? 1 : 61;
+  const std::size_t step = is_thorough() ? 1U : 61U;
   for (std::size_t length = 0; length <= kPage;
-       length += length < 2 * kLine ? 1 : step) {
+       length += length < 2 * kLine ? 1U : step) {
     for (std::size_t to = 0; to < kLine; to += is_thorough() ? 1U : 7U) {
       std::byte* begin = target.begin() + kLine + to;
       const auto value = static_cast<int>((length + to) % 160);
@@ -189,7 +189,7 @@ TEST_P(EachCopyBackend, MovesShortOverlaps) {
   const Overlaps overlaps(copy_with(FlushKind::kNone));
   const std::ptrdiff_t step = is_thorough() ? 1 : 13;
   for (std::size_t length = 0; length <= kLongest;
-       length += length < 2 * kLine || length % kLine > kLine - 3 ? 1 : 3) {
+       length += length < 2 * kLine || length % kLine > kLine - 3 ? 1U : 3U) {
     const auto reach = static_cast<std::ptrdiff_t>(std::min<std::size_t>(
         length + 2, is_thorough() ? kLongest : 2 * kLine));
     for (std::ptrdiff_t distance = -reach; distance <= reach;
@@ -239,9 +239,9 @@ TEST_P(EachCopyBackend, ReadsAndWritesNothingBeside) {
   const Arena source(3);
   const Arena target(3);
   source.fill_with_pattern();
-  const std::size_t step = is_thorough() ? 1 : 37;
+  const std::size_t step = is_thorough() ? 1U : 37U;
   for (std::size_t length = 0; length <= 2 * kPage;
-       length += length < 3 * kLine ? 1 : step) {
+       length += length < 3 * kLine ? 1U : step) {
     copy(target.begin(), source.begin(), length);
     ASSERT_EQ(std::memcmp(target.begin(), source.begin(), length), 0) << length;
     copy(target.end() - length, source.end() - length, length);
