@@ -1,10 +1,11 @@
 // How an aligned address is found without a race:
 //
 // The quick way. A range with room for the alignment is reserved and given back
-// at once, which tells a free address; the file is mapped there with
-// MAP_FIXED_NOREPLACE, first with MAP_SYNC, then without. This never replaces
-// anything. If another thread has taken the addresses meanwhile (EEXIST, or
-// another address on kernels that do not know the flag), it is left for
+// at once, which tells a free address; the file is mapped there, first with
+// MAP_SYNC, then without. The address is only a hint: the kernel takes it if it
+// is still free, and never replaces anything. (MAP_FIXED_NOREPLACE would say the
+// same, but not beside MAP_SYNC: MAP_SHARED_VALIDATE refuses it.) If another
+// thread has taken the addresses meanwhile, it is left for
 //
 // the sure way. One unit of the file is mapped anywhere and unmapped again, to
 // learn which flags the file takes. Then a range is reserved, its ends are
@@ -83,11 +84,11 @@ Result<void*> find_free_address(const PlacementRequest& request) {
 
 // The errno, 0 when it is mapped exactly there. EEXIST: somebody else is there.
 int try_at(const PlacementRequest& request, void* address, int flags) {
-  void* mapped = map_file_at(request, address, flags | MAP_FIXED_NOREPLACE);
+  void* mapped = map_file_at(request, address, flags);
   if (mapped == MAP_FAILED) {
     return errno;
   }
-  if (mapped != address) {  // a kernel that takes the address for a hint
+  if (mapped != address) {
     ::munmap(mapped, request.length_bytes);
     return EEXIST;
   }
@@ -110,8 +111,7 @@ Result<std::optional<Placement>> place_quickly(
     return std::optional(
         Placement{static_cast<std::byte*>(*address), sync_refusal});
   }
-  // EPERM: a hint below what an ordinary user may map at.
-  if (error == EEXIST || (error == EPERM && request.lowest_address != 0)) {
+  if (error == EEXIST) {
     return std::nullopt;
   }
   return fail(error, "mapping");

@@ -63,3 +63,48 @@ for_preset() {
     "$@"
   fi
 }
+
+# enter_work_folder: makes $work, which goes when the script ends, and goes there.
+enter_work_folder() {
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  chmod 755 "$work" # apt downloads as a user of its own
+  mkdir -p "$work"/apt/{lists,cache/archives}/partial
+  cd "$work" || exit
+}
+
+# private_apt PROGRAM ARGUMENT...: apt with lists of its own, in $work.
+private_apt() {
+  local program=$1
+  shift
+  "$program" -q -o Dir::State::Lists="$work/apt/lists" -o Dir::Cache="$work/apt/cache" \
+    -o APT::Update::Error-Mode=any -o Acquire::Languages=none "$@"
+}
+
+# logged WHAT COMMAND...: shows the output only if the command fails; it goes to $work/log.
+logged() {
+  local what=$1
+  shift
+  "$@" >"$work/log" 2>&1 || {
+    cat "$work/log" >&2
+    note "$what failed (see above)"
+    return 1
+  }
+}
+
+# copy_libraries ROOT PROGRAM...: the shared libraries that programs need, to the same
+# paths below ROOT. What is no program, or needs none, adds nothing.
+copy_libraries() {
+  local root=$1 library
+  shift
+  { ldd "$@" 2>/dev/null || true; } |
+    sed -n 's/^.* => \(\/[^ ]*\) (.*/\1/p; s/^[[:space:]]*\(\/[^ ]*\) (.*/\1/p' | sort -u |
+    while read -r library; do
+      install -D -m 755 "$(readlink -f "$library")" "$root$library"
+    done
+}
+
+# pack_cpio FOLDER: a file system image of it as the kernel unpacks it, to standard output.
+pack_cpio() {
+  (cd "$1" && find . -mindepth 1 -print0 | cpio --null --create --format newc --owner 0:0 --quiet)
+}

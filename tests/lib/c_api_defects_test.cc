@@ -73,6 +73,14 @@ class PmemFile : public ::testing::Test {
     return static_cast<std::byte*>(address);
   }
 
+  // Maps a file at an address where the kernel has room.
+  std::byte* map_at(std::byte* address, const std::string& name,
+                    std::size_t length = kLength) {
+    interposed_calls().steered_bytes = length;
+    interposed_calls().steer_to = address;
+    return map(name, length);
+  }
+
   // Maps behind the library's back, over whatever is there.
   void map_raw(const std::string& name, std::byte* address, std::size_t length,
                std::size_t offset) {
@@ -151,24 +159,25 @@ TEST_F(PmemFile, KeepsTheRestAfterAPartWasUnmapped) {
   EXPECT_EQ(::pmem_is_pmem(address + 2 * kPage, 1), 0);
 }
 
+// An aligned address with nothing mapped at it and behind it.
+std::byte* find_room(std::size_t length) {
+  void* const room = ::mmap(nullptr, length + kHugePage, PROT_NONE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT_NE(room, MAP_FAILED);
+  EXPECT_EQ(::munmap(room, length + kHugePage), 0);
+  auto* const begin = static_cast<std::byte*>(room);
+  return begin + (kHugePage - number(begin) % kHugePage) % kHugePage;
+}
+
 TEST_F(PmemFile, IsTheSameAcrossMappingsThatTouch) {
-  std::byte* lower = map("lower", kHugePage);
-  EXPECT_EQ(::pmem_unmap(lower, kHugePage), 0);
-  interposed_calls().steered_bytes = kHugePage;
-  interposed_calls().steer_to = lower;
-  ASSERT_EQ(map("lower", kHugePage), lower);
-  interposed_calls().steer_to = lower + kHugePage;
-  std::byte* upper = map("upper", kHugePage);
-  if (upper != lower + kHugePage) {  // something was there: the other side
-    EXPECT_EQ(::pmem_unmap(upper, kHugePage), 0);
-    upper = lower;
-    interposed_calls().steer_to = lower - kHugePage;
-    lower = map("upper", kHugePage);
-  }
-  ASSERT_EQ(upper, lower + kHugePage) << "the address is taken";
-  EXPECT_EQ(::pmem_is_pmem(lower, 2 * kHugePage), 1);
-  EXPECT_EQ(::pmem_is_pmem(lower + kHugePage - 1, 2), 1);
-  EXPECT_EQ(::pmem_unmap(lower, 2 * kHugePage), 0);
+  std::byte* const lower = find_room(4 * kHugePage);
+  std::byte* const upper = lower + kHugePage;
+  ASSERT_EQ(map_at(lower, "lower", kHugePage), lower);
+  ASSERT_EQ(map_at(upper, "upper"), upper);
+  EXPECT_EQ(::pmem_is_pmem(lower, kHugePage + kLength), 1);
+  EXPECT_EQ(::pmem_is_pmem(upper - 1, 2), 1);
+  EXPECT_EQ(::pmem_is_pmem(lower, kHugePage + kLength + 1), 0);
+  EXPECT_EQ(::pmem_unmap(lower, kHugePage + kLength), 0);
   EXPECT_EQ(::pmem_is_pmem(lower, 1), 0);
   EXPECT_EQ(::pmem_is_pmem(upper, 1), 0);
 }
@@ -233,7 +242,7 @@ TEST_F(TemporaryFile, MayGetNoNameWhenExclusive) {
 
 using Defect3BeatsTheOriginal = PmemFile;
 
-TEST_F(Defect3BeatsTheOriginal, KeepsTheRangeOfAMisalignedUnmap) {
+TEST_F(PmemFile, KeepsTheRangeOfAMisalignedUnmap) {
   std::byte* address = map("file");
   EXPECT_EQ(::pmem_unmap(address + 8, kPage), -1);
   EXPECT_EQ(errno, EINVAL);
@@ -252,16 +261,7 @@ TEST_F(Defect3BeatsTheOriginal, KeepsTheRangeOfAnUnmapBeyondTheAddressSpace) {
 // 4. What was unmapped, or mapped over, behind the library's back is no
 // persistent memory any more, and is in nobody's way.
 
-class Defect4BeatsTheOriginal : public PmemFile {
- protected:
-  // Maps a file at the addresses of a dead one.
-  std::byte* map_at(std::byte* address, const std::string& name,
-                    std::size_t length = kLength) {
-    interposed_calls().steered_bytes = length;
-    interposed_calls().steer_to = address;
-    return map(name, length);
-  }
-};
+using Defect4BeatsTheOriginal = PmemFile;
 
 TEST_F(Defect4BeatsTheOriginal, ForgetsARangeThatWasUnmappedRaw) {
   std::byte* address = map("file");
@@ -549,9 +549,8 @@ INSTANTIATE_TEST_SUITE_P(All, Defect4BeatsTheOriginalWithoutProc,
 // 5. The original looks a range up, gives its lock back, and then goes by what
 // it found, which another thread may have freed. Here that thread comes at
 // once: it unmaps another page of the same mapping, which is its right. The
-// memory that this frees is full of zeros, as if it had been allocated anew,
-// and the original takes the file for a Device DAX, for which no msync is
-// needed: it promises what it has not done.
+// memory that this frees is full of zeros, as if it had been allocated anew:
+// the original synchronises something else, and fails.
 
 class LockGap : public PmemFile {
  protected:
@@ -585,7 +584,7 @@ TEST_F(Defect5BeatsTheOriginal, DeepDrainSyncsWhileAnotherPageIsUnmapped) {
   EXPECT_EQ(::pmem_unmap(address, kLength), 0);
 }
 
-TEST_F(Defect5BeatsTheOriginal, DeepDrainFailsWhenItsPagesAreUnmapped) {
+TEST_F(LockGap, DeepDrainFailsWhenItsPagesAreUnmapped) {
   std::byte* address = map("file");
   unmap_in_gap(address, kLength);
   const int status = ::pmem_deep_drain(address, kPage);

@@ -32,19 +32,24 @@ class FakeSysfs {
 
   // A device as Linux shows it since 5.1: on the bus `dax`.
   void add_dax(dev_t number, const FakeDax& dax) {
-    const std::string directory = "devices/platform/hmem.0/" + dax.name;
-    add_device(number, directory, "bus/dax");
-    write_attributes(directory, dax);
-    write_optional(directory + "/align", dax.align);
-    if (dax.driver) {
-      link(directory + "/driver", "bus/dax/drivers/" + *dax.driver);
-    }
+    add_dax_of_bus(number, "devices/platform/hmem.0/" + dax.name, dax);
+  }
+
+  // A device of a region of persistent memory, of which add_region() makes the
+  // rest.
+  void add_dax_of_region(dev_t number, const std::string& region,
+                         const FakeDax& dax) {
+    add_dax_of_bus(
+        number,
+        region_directory(region) + "/" + dax.name + "-namespace/" + dax.name,
+        dax);
   }
 
   // A device of the class `dax`, as older kernels have it: the alignment is
   // with the region, which is a parent of the device.
-  void add_dax_of_class(dev_t number, const FakeDax& dax) {
-    const std::string parent = "devices/platform/ndbus0/region0/" + dax.name;
+  void add_dax_of_class(dev_t number, const FakeDax& dax,
+                        const std::string& region = "region0") {
+    const std::string parent = region_directory(region) + "/" + dax.name;
     const std::string directory = parent + "/dax/" + dax.name;
     add_device(number, directory, "class/dax");
     write_attributes(directory, dax);
@@ -61,9 +66,14 @@ class FakeSysfs {
   // A region of persistent memory; without a domain the attribute is missing.
   void add_region(const std::string& name,
                   const std::optional<std::string>& persistence_domain) {
-    const std::string directory = "devices/platform/ndbus0/" + name;
-    link("bus/nd/devices/" + name, directory);
-    write_optional(directory + "/persistence_domain", persistence_domain);
+    link("bus/nd/devices/" + name, region_directory(name));
+    write_optional(region_directory(name) + "/persistence_domain",
+                   persistence_domain);
+  }
+
+  // The folder of a region, relative to the root.
+  [[nodiscard]] static std::string region_directory(const std::string& name) {
+    return "devices/platform/ndbus0/" + name;
   }
 
   // Paths are relative to the root.
@@ -87,6 +97,16 @@ class FakeSysfs {
   }
 
  private:
+  void add_dax_of_bus(dev_t number, const std::string& directory,
+                      const FakeDax& dax) {
+    add_device(number, directory, "bus/dax");
+    write_attributes(directory, dax);
+    write_optional(directory + "/align", dax.align);
+    if (dax.driver) {
+      link(directory + "/driver", "bus/dax/drivers/" + *dax.driver);
+    }
+  }
+
   void add_device(dev_t number, const std::string& directory,
                   const std::string& subsystem) {
     make_directory(directory);
