@@ -6,7 +6,9 @@
 //  * The program may have closed it, as daemons close whatever they find. The
 //    number is then free (EBADF) or somebody else's, who does not know the
 //    ioctl (ENOTTY): either way another one is opened, and nothing is closed
-//    that may not be ours.
+//    that may not be ours. Only a file of the same kind, the maps of another
+//    process, would answer, and answer wrongly; so the number is one that
+//    programs seldom reach.
 //  * /proc may be missing, or the kernel older than the ioctl: remembered, so
 //    that later questions cost nothing.
 #include "pmem/address_space.h"
@@ -62,12 +64,23 @@ void forget_in_child() {
   }
 }
 
+int open_maps() {
+  constexpr int kLowestNumber = 300;
+  const int fd = ::open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  const int moved = fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, kLowestNumber);
+  if (moved < 0) {
+    return fd;  // the program is limited to fewer
+  }
+  ::close(fd);
+  return moved;
+}
+
 // `found` is the number that did not do, so that of several threads which find
 // this out at once one opens another and the rest use it.
 int reopen(int found) {
   [[maybe_unused]] static const int kRegistered =
       ::pthread_atfork(nullptr, nullptr, forget_in_child);
-  const int fd = ::open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  const int fd = open_maps();
   int expected = found;
   if (fd < 0) {
     if (errno == ENOENT || errno == EACCES || errno == EPERM) {

@@ -1,5 +1,6 @@
 #include "pmem/environment.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
@@ -14,7 +15,10 @@ std::uintptr_t read_mmap_hint() {
   errno = 0;
   char* end = nullptr;
   const std::uintptr_t hint = std::strtoull(text, &end, 16);
-  return errno == 0 && *end == '\0' ? hint : 0;
+  if (errno != 0 || end == text) {
+    return 0;
+  }
+  return std::max<std::uintptr_t>(hint, 1);  // 0 is the lowest address, too
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ void MappingRegistry::forget(std::uintptr_t begin, std::uintptr_t end) {
     }
     if (old.end > end) {
       Range behind = old;
-      behind.identity.begin_offset_bytes += end - old_begin;
+      behind.identity = old.identity.moved(end - old_begin);
       ranges_.emplace(end, behind);
       return;
     }
@@ -93,9 +93,8 @@ bool MappingRegistry::is_pmem(const void* address,
     }
     const Range& range = at->second;
     const std::uintptr_t part_end = std::min(end, range.end);
-    Identity identity = range.identity;
-    identity.begin_offset_bytes += begin - at->first;
-    if (!is_still_there(identity, begin, part_end)) {
+    if (!is_still_there(range.identity.moved(begin - at->first), begin,
+                        part_end)) {
       return false;
     }
     begin = part_end;
@@ -110,8 +109,14 @@ std::optional<MappingRegistry::Part> MappingRegistry::first_part(
   if (begin >= end || at == ranges_.end() || at->first >= end) {
     return std::nullopt;
   }
-  return Part{std::max(begin, at->first), std::min(end, at->second.end),
-              at->second.dax_number};
+  const Range& range = at->second;
+  Part part = {std::max(begin, at->first), std::min(end, range.end),
+               range.dax_number};
+  if (!is_still_there(range.identity.moved(part.begin - at->first), part.begin,
+                      part.end)) {
+    part.dax_number = std::nullopt;
+  }
+  return part;
 }
 
 MappingRegistry::Identity MappingRegistry::identify(std::uintptr_t begin,

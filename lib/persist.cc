@@ -38,40 +38,46 @@ std::optional<bool> switched(const char* name) {
                          : std::optional<bool>(std::string_view(text) != "0");
 }
 
-// First fit; the last runs on every x86-64 CPU.
-const FlushBackend& choose_flush_backend() {
-  struct Candidate {
-    const FlushBackend* backend;
-    const char* veto;
-  };
-  constexpr std::array kCandidates = {
-      Candidate{&kClwb, "PMEM_NO_CLWB"},
-      Candidate{&kClflushopt, "PMEM_NO_CLFLUSHOPT"},
-  };
-  for (const Candidate& candidate : kCandidates) {
-    if (candidate.backend->is_supported() && !is_set(candidate.veto)) {
-      return *candidate.backend;
+template <typename Backend>
+struct Candidate {
+  const Backend* backend;
+  const char* variable;  // of the environment: what decides about it
+};
+
+// The first that the CPU has and the environment allows; null if there is none.
+template <typename Candidates, typename IsAllowed>
+const auto* first_fit(const Candidates& candidates,
+                      const IsAllowed& is_allowed) {
+  for (const auto& candidate : candidates) {
+    if (candidate.backend->is_supported() && is_allowed(candidate.variable)) {
+      return candidate.backend;
     }
   }
-  return kClflush;
+  return decltype(candidates.front().backend){nullptr};
 }
 
-// First fit as well. PMEM_SSE2 is ours: it makes the last two reachable.
-const CopyBackend& choose_copy_backend() {
-  struct Candidate {
-    const CopyBackend* backend;
-    const char* variable;
-  };
+const FlushBackend& choose_flush_backend() {
   constexpr std::array kCandidates = {
-      Candidate{&kAvx512f, "PMEM_AVX512F"},
-      Candidate{&kAvx, "PMEM_AVX"},
-      Candidate{&kSse2, "PMEM_SSE2"},
+      Candidate<FlushBackend>{&kClwb, "PMEM_NO_CLWB"},
+      Candidate<FlushBackend>{&kClflushopt, "PMEM_NO_CLFLUSHOPT"},
   };
-  for (const Candidate& candidate : kCandidates) {
-    if (candidate.backend->is_supported() &&
-        switched(candidate.variable).value_or(true)) {
-      return *candidate.backend;
-    }
+  const FlushBackend* fit =
+      first_fit(kCandidates, [](const char* veto) { return !is_set(veto); });
+  return fit != nullptr ? *fit : kClflush;
+}
+
+// PMEM_SSE2 is ours: it makes the last two reachable.
+const CopyBackend& choose_copy_backend() {
+  constexpr std::array kCandidates = {
+      Candidate<CopyBackend>{&kAvx512f, "PMEM_AVX512F"},
+      Candidate<CopyBackend>{&kAvx, "PMEM_AVX"},
+      Candidate<CopyBackend>{&kSse2, "PMEM_SSE2"},
+  };
+  const CopyBackend* fit = first_fit(kCandidates, [](const char* variable) {
+    return switched(variable).value_or(true);
+  });
+  if (fit != nullptr) {
+    return *fit;
   }
   return is_set("PMEM_NO_GENERIC_MEMCPY") ? kLibc : kPortable;
 }

@@ -92,20 +92,22 @@ struct PersistChoice {
 
 // The inner parts of persist.h, to be inlined into the C interface.
 
+inline bool is_streamed(std::size_t length_bytes, StoreKind kind) {
+  return kind == StoreKind::kNonTemporal ||
+         (kind == StoreKind::kAuto &&
+          length_bytes >= persist_choice.stream_threshold_bytes);
+}
+
 inline CopyFunction copy_function(std::size_t length_bytes, StoreKind kind) {
-  const PersistChoice& choice = persist_choice;
-  const bool streams = kind == StoreKind::kNonTemporal ||
-                       (kind == StoreKind::kAuto &&
-                        length_bytes >= choice.stream_threshold_bytes);
-  return streams ? choice.functions.stream_copy : choice.functions.copy;
+  const CopyFunctions& functions = persist_choice.functions;
+  return is_streamed(length_bytes, kind) ? functions.stream_copy
+                                         : functions.copy;
 }
 
 inline FillFunction fill_function(std::size_t length_bytes, StoreKind kind) {
-  const PersistChoice& choice = persist_choice;
-  const bool streams = kind == StoreKind::kNonTemporal ||
-                       (kind == StoreKind::kAuto &&
-                        length_bytes >= choice.stream_threshold_bytes);
-  return streams ? choice.functions.stream_fill : choice.functions.fill;
+  const CopyFunctions& functions = persist_choice.functions;
+  return is_streamed(length_bytes, kind) ? functions.stream_fill
+                                         : functions.fill;
 }
 
 }  // namespace pmem

@@ -3,9 +3,9 @@
 // The quick way. A range with room for the alignment is reserved and given back
 // at once, which tells a free address; the file is mapped there, first with
 // MAP_SYNC, then without. The address is only a hint: the kernel takes it if it
-// is still free, and never replaces anything. (MAP_FIXED_NOREPLACE would say the
-// same, but not beside MAP_SYNC: MAP_SHARED_VALIDATE refuses it.) If another
-// thread has taken the addresses meanwhile, it is left for
+// is still free, and never replaces anything. (MAP_FIXED_NOREPLACE would say
+// the same, but not beside MAP_SYNC: MAP_SHARED_VALIDATE refuses it.) If
+// another thread has taken the addresses meanwhile, it is left for
 //
 // the sure way. One unit of the file is mapped anywhere and unmapped again, to
 // learn which flags the file takes. Then a range is reserved, its ends are
@@ -26,6 +26,9 @@ namespace pmem {
 namespace {
 
 constexpr int kSyncFlags = MAP_SHARED_VALIDATE | MAP_SYNC;
+
+// Threads that map at the same time take gaps from each other.
+constexpr int kGapsToTry = 64;
 
 // The file cannot be mapped with MAP_SYNC, but perhaps without.
 bool refuses_sync(int error) { return error == EINVAL || error == EOPNOTSUPP; }
@@ -165,12 +168,16 @@ Result<Placement> place_mapping(const PlacementRequest& request) {
       std::numeric_limits<std::size_t>::max() - request.align_bytes) {
     return fail(ENOMEM, "reserving addresses for a mapping");
   }
-  Result<std::optional<Placement>> placed = place_quickly(request);
-  if (!placed) {
-    return pass_on(placed);
-  }
-  if (*placed) {
-    return **placed;
+  // Above a lowest address the next gap is tried when one is lost.
+  const int attempts = request.lowest_address != 0 ? kGapsToTry : 1;
+  for (int attempt = 0; attempt < attempts; ++attempt) {
+    Result<std::optional<Placement>> placed = place_quickly(request);
+    if (!placed) {
+      return pass_on(placed);
+    }
+    if (*placed) {
+      return **placed;
+    }
   }
   PlacementRequest anywhere = request;
   anywhere.lowest_address = 0;

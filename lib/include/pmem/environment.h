@@ -13,7 +13,8 @@ namespace pmem {
 [[nodiscard]] std::optional<bool> is_pmem_forced();
 
 // PMEM_MMAP_HINT: a hexadecimal address, the lowest that pmem_map_file maps at;
-// 0 when it is unset or no such number. Read when the library is loaded.
+// what follows the number does not count. 0 when it is unset or begins with no
+// number. Read when the library is loaded.
 [[nodiscard]] std::uintptr_t mmap_hint();
 
 // The number in an environment variable, as atoi(3) reads it; nothing when it

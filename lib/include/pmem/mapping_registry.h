@@ -28,7 +28,7 @@ class MappingRegistry {
   struct Part {
     std::uintptr_t begin = 0;
     std::uintptr_t end = 0;
-    std::optional<dev_t> dax_number;  // of the Device DAX, if it is one
+    std::optional<dev_t> dax_number;  // of the Device DAX, if it still is one
   };
 
   // Remembers a fresh mapping. An older range at the same addresses is
@@ -57,6 +57,13 @@ class MappingRegistry {
     bool was_mapped = false;  // else it is an invented one: nothing to compare
     std::optional<MappedObject> object;    // where the kernel tells
     std::uint64_t begin_offset_bytes = 0;  // of the range in the file, mod 2^64
+
+    // That of a part which begins so many bytes later.
+    [[nodiscard]] Identity moved(std::size_t bytes) const {
+      Identity part = *this;
+      part.begin_offset_bytes += bytes;
+      return part;
+    }
   };
 
   struct Range {
