@@ -53,14 +53,35 @@ struct ProcmapQuery {
 constexpr unsigned long kProcmapQuery = _IOWR('f', 17, ProcmapQuery);
 constexpr __u64 kVmaShared = 0x08;
 
+// 0, or the errno of the ioctl.
+int ask(int fd, ProcmapQuery& query) {
+  return ::ioctl(fd, kProcmapQuery, &query) == 0 ? 0 : errno;
+}
+
+// The errno of a descriptor that is not (or no longer) one of such a file.
+bool is_foreign(int error) { return error == EBADF || error == ENOTTY; }
+
 constexpr int kNotOpen = -1;
 constexpr int kNotThere = -2;
-constinit std::atomic<int> maps_fd = kNotOpen;
+
+// The generation tells a descriptor from a later one with the same number.
+struct Maps {
+  int fd = kNotOpen;
+  std::uint32_t generation = 0;
+};
+constinit std::atomic<Maps> maps;
+static_assert(std::atomic<Maps>::is_always_lock_free);
 
 void forget_in_child() {
-  const int fd = maps_fd.exchange(kNotOpen);
-  if (fd >= 0) {
-    ::close(fd);
+  const Maps parents = maps.load();
+  if (parents.fd < 0) {
+    return;
+  }
+  maps.store({kNotOpen, parents.generation + 1});
+  ProcmapQuery query = {};
+  query.size = sizeof query;
+  if (!is_foreign(ask(parents.fd, query))) {
+    ::close(parents.fd);
   }
 }
 
@@ -75,52 +96,51 @@ int open_maps() {
   return moved;
 }
 
-// `found` is the number that did not do, so that of several threads which find
-// this out at once one opens another and the rest use it.
-int reopen(int found) {
+// `found` is what did not do: of several threads which find this out at once
+// one opens another, and the rest use that.
+Maps reopen(Maps found) {
   [[maybe_unused]] static const int kRegistered =
       ::pthread_atfork(nullptr, nullptr, forget_in_child);
-  const int fd = open_maps();
-  int expected = found;
-  if (fd < 0) {
-    if (errno == ENOENT || errno == EACCES || errno == EPERM) {
-      maps_fd.compare_exchange_strong(expected, kNotThere);
+  Maps opened = {open_maps(), found.generation + 1};
+  if (opened.fd < 0) {
+    const bool is_lasting =
+        errno == ENOENT || errno == EACCES || errno == EPERM;
+    opened.fd = is_lasting ? kNotThere : kNotOpen;
+  }
+  if (!maps.compare_exchange_strong(found, opened)) {
+    if (opened.fd >= 0) {
+      ::close(opened.fd);
     }
-    return kNotThere;
+    return found;
   }
-  if (!maps_fd.compare_exchange_strong(expected, fd)) {
+  return opened;
+}
+
+// The kernel does not know the ioctl.
+void give_up(Maps found) {
+  const int fd = found.fd;
+  if (maps.compare_exchange_strong(found, {kNotThere, found.generation + 1})) {
     ::close(fd);
-    return expected;
   }
-  return fd;
 }
-
-// 0, or the errno of the ioctl.
-int ask(int fd, ProcmapQuery& query) {
-  return ::ioctl(fd, kProcmapQuery, &query) == 0 ? 0 : errno;
-}
-
-bool is_foreign(int error) { return error == EBADF || error == ENOTTY; }
 
 }  // namespace
 
 std::optional<MappedRange> mapped_range_at(std::uintptr_t address) {
-  int fd = maps_fd.load();
-  if (fd == kNotThere) {
+  Maps found = maps.load();
+  if (found.fd == kNotThere) {
     return std::nullopt;
   }
   const int errno_before = errno;
   ProcmapQuery query = {};
   query.size = sizeof query;
   query.query_addr = address;
-  int error = fd == kNotOpen ? EBADF : ask(fd, query);
+  int error = found.fd == kNotOpen ? EBADF : ask(found.fd, query);
   if (is_foreign(error)) {
-    fd = reopen(fd);
-    error = fd < 0 ? EBADF : ask(fd, query);
-    int expected = fd;
-    if (error == ENOTTY &&
-        maps_fd.compare_exchange_strong(expected, kNotThere)) {
-      ::close(fd);
+    found = reopen(found);
+    error = found.fd < 0 ? EBADF : ask(found.fd, query);
+    if (error == ENOTTY) {
+      give_up(found);
     }
   }
   errno = errno_before;

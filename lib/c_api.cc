@@ -5,8 +5,10 @@
 // has no object that it could hang from.
 //
 // (Those functions that only store and flush are in c_api_persist.cc.)
+#include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdio>
 #include <new>
 #include <optional>
 
@@ -32,7 +34,7 @@ MappingRegistry& registry() {
 }
 
 void report(const Error& error) {
-  pmem::set_thread_message("%s", error.message().c_str());
+  pmem::set_thread_message(error.message().c_str());
   errno = error.code;
 }
 
@@ -144,8 +146,11 @@ const char* pmem_check_version(unsigned major_required,
   } else {
     return nullptr;
   }
-  pmem::set_thread_message("libpmem %s version mismatch (need %u, found %u)",
-                           part, needed, found);
+  std::array<char, 128> sentence = {};
+  std::snprintf(sentence.data(), sentence.size(),
+                "libpmem %s version mismatch (need %u, found %u)", part, needed,
+                found);
+  pmem::set_thread_message(sentence.data());
   return pmem::thread_message();
 }
 

@@ -37,11 +37,11 @@ struct CpuidLeaf7 {
 
 // These ask the kernel as well: it must save the registers.
 [[nodiscard]] inline bool cpu_has_avx() {
-  return __builtin_cpu_supports("avx") != 0;
+  return static_cast<bool>(__builtin_cpu_supports("avx"));
 }
 
 [[nodiscard]] inline bool cpu_has_avx512f() {
-  return __builtin_cpu_supports("avx512f") != 0;
+  return static_cast<bool>(__builtin_cpu_supports("avx512f"));
 }
 
 }  // namespace pmem

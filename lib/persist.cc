@@ -128,7 +128,7 @@ void stream_fill_in_pieces(std::byte* to, int value, std::size_t length) {
 
 bool wants_fences_between_pieces() {
   return switched("PMEM_WC_WORKAROUND")
-      .value_or(__builtin_cpu_is("intel") != 0);
+      .value_or(static_cast<bool>(__builtin_cpu_is("intel")));
 }
 
 void choose_streams(PersistChoice& choice, const CopyFunctions& streaming) {

@@ -162,7 +162,7 @@ template <typename Word>
   }
 }
 
-constexpr std::size_t kWordsPerBlock = 4;
+inline constexpr std::size_t kWordsPerBlock = 4;
 
 // REQUIRES: length > two blocks.
 template <typename Word>

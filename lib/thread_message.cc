@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 
-#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 
@@ -49,15 +48,11 @@ const char* thread_message() {
   return message == nullptr ? "" : message;
 }
 
-void set_thread_message(const char* format, ...) {
+void set_thread_message(const char* sentence) {
   char* message = message_to_write();
-  if (message == nullptr) {
-    return;
+  if (message != nullptr) {
+    std::snprintf(message, kMessageBytes, "%s", sentence);
   }
-  std::va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(message, kMessageBytes, format, arguments);
-  va_end(arguments);
 }
 
 }  // namespace pmem

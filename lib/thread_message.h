@@ -11,7 +11,7 @@ namespace pmem {
 // thread ends.
 [[nodiscard]] const char* thread_message();
 
-// Replaces it, as printf(3) formats. Keeps the old one if there is no memory.
-[[gnu::format(printf, 1, 2)]] void set_thread_message(const char* format, ...);
+// Replaces it. Keeps the old one if there is no memory.
+void set_thread_message(const char* sentence);
 
 }  // namespace pmem

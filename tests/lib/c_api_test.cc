@@ -3,7 +3,6 @@
 //
 // These tests also run against the distribution's libpmem, except those whose
 // name has BeatsTheOriginal in it.
-#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <libpmem.h>
 #include <sys/mman.h>
@@ -15,11 +14,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <limits>
 #include <string>
 #include <thread>
 
+#include "support/library_under_test.h"
 #include "support/row_name.h"
 #include "support/sanitizers.h"
 #include "support/temp_dir.h"
@@ -36,12 +35,7 @@ const int kUnforced = ::unsetenv("PMEM_IS_PMEM_FORCE");
 // The tests name the library they mean; the loader might have found another.
 TEST(Library, IsTheOneUnderTest) {
   ASSERT_EQ(kUnforced, 0);
-  const char* wanted = std::getenv("LIBPMEM_UNDER_TEST");
-  Dl_info info = {};
-  ASSERT_NE(::dladdr(::dlsym(RTLD_DEFAULT, "pmem_map_file"), &info), 0);
-  EXPECT_EQ(std::filesystem::canonical(info.dli_fname),
-            std::filesystem::canonical(wanted == nullptr ? PMEM_LIBRARY_FILE
-                                                         : wanted));
+  support::expect_library_under_test(PMEM_LIBRARY_FILE);
 }
 
 struct VersionRow {
@@ -221,9 +215,9 @@ INSTANTIATE_TEST_SUITE_P(
                       RefusalRow{"UnalignedAddressAndEnd", kPage + 8, 8}),
     support::RowName());
 
-#ifndef SUPPORT_THREAD_SANITIZER  // whose munmap dies of such lengths
 constexpr std::size_t kMax = std::numeric_limits<std::size_t>::max();
 
+#ifndef SUPPORT_THREAD_SANITIZER  // whose munmap dies of such lengths
 INSTANTIATE_TEST_SUITE_P(
     Huge, UnmapRefusals,
     ::testing::Values(RefusalRow{"LengthBeyondTheAddressSpace", 0, kMax},

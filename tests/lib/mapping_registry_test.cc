@@ -265,11 +265,11 @@ TEST_P(UnmapRefusals, AreEinvalAndKeepTheRange) {
 
 INSTANTIATE_TEST_SUITE_P(
     MappingRegistryUnmap, UnmapRefusals,
-    ::testing::Values(
-        Refusal{"NullAddressAndLengthZero", true, 0, 0},
-        Refusal{"LengthZero", false, 0, 0},
-        Refusal{"UnalignedAddress", false, 1, kPage},
-        Refusal{"UnalignedAddressInTheMiddle", false, kPage + 8, 8}),
+    ::testing::Values(Refusal{"NullAddressAndLengthZero", true, 0, 0},
+                      Refusal{"LengthZero", false, 0, 0},
+                      Refusal{"UnalignedAddress", false, 1, kPage},
+                      Refusal{"UnalignedAddressInTheMiddle", false, kPage + 8,
+                              8}),
     support::RowName());
 
 #ifndef SUPPORT_THREAD_SANITIZER  // whose munmap dies of such lengths
