@@ -36,6 +36,7 @@
 #include "support/fake_ndctl.h"
 #include "support/fake_sysfs.h"
 #include "support/interposed_calls.h"
+#include "support/library_under_test.h"
 #include "support/mount_over_sys.h"
 #include "support/row_name.h"
 #include "support/temp_dir.h"
@@ -53,6 +54,10 @@ constexpr int kCreate = PMEM_FILE_CREATE;
 
 // Before any test: what the caller's shell forces is not what is tested.
 [[maybe_unused]] const int kUnforced = ::unsetenv("PMEM_IS_PMEM_FORCE");
+
+TEST(LibraryOfTheDefects, IsTheOneUnderTest) {
+  support::expect_library_under_test(PMEM_LIBRARY_FILE);
+}
 
 std::uintptr_t number(const void* address) {
   return reinterpret_cast<std::uintptr_t>(address);
@@ -449,7 +454,8 @@ TEST_F(Defect4BeatsTheOriginal, AfterAllDescriptorsWereClosedAndReused) {
   EXPECT_EQ(::pmem_unmap(alive, kLength), 0);
 }
 
-// The library must not take the answer of somebody else's file for its own.
+// The library must not take the answer of somebody else's file for its own: it
+// keeps its descriptor at a number that few programs reach.
 TEST_F(Defect4BeatsTheOriginal, AfterTheMapsOfAnotherProcessWereOpened) {
   std::byte* dead = map("dead");
   std::array<int, 2> stop = {};
