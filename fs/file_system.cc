@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "fs/dax_directory.h"
+#include "fs/source_tree.h"
 #include "fs/top_directory.h"
 
 namespace pmemfs {
@@ -30,31 +32,27 @@ FileSystem::FileSystem(FileSystemOptions options)
 Result<std::unique_ptr<FileSystem>> FileSystem::create(
     FileSystemOptions options) {
   std::unique_ptr<FileSystem> made(new FileSystem(std::move(options)));
-  const std::vector<DirectorySource>& sources = made->options_.sources;
-  const bool is_single = sources.size() == 1 && sources.front().name.empty();
-  if (sources.empty()) {
+  const std::vector<SourceSpec>& specs = made->options_.sources;
+  const bool is_single = specs.size() == 1 && specs.front().name.empty();
+  if (specs.empty()) {
     return pmem::fail(EINVAL, "mounting without a source");
   }
-  const SharedState shared = {made->options_.list_virtual_xattrs,
-                              made->anchors_, made->inode_numbers_,
-                              made->nodes_};
   std::vector<TopDirectory::Member> members;
-  for (const DirectorySource& source : sources) {
-    if (!is_single && source.name.empty()) {
-      return pmem::fail(EINVAL, "naming the source " + source.directory);
+  for (const SourceSpec& spec : specs) {
+    if (!is_single && spec.name.empty()) {
+      return pmem::fail(EINVAL, "naming the source " + spec.path);
     }
     const auto tag =
         static_cast<std::uint16_t>(is_single ? 0 : members.size() + 1);
-    Result<std::unique_ptr<SourceTree>> tree =
-        SourceTree::create(source.directory, tag, shared);
-    if (!tree) {
-      return pass_on(tree);
+    Result<std::unique_ptr<MountSource>> source = made->make_source(spec, tag);
+    if (!source) {
+      return pass_on(source);
     }
-    made->trees_.push_back(std::move(*tree));
-    members.push_back({source.name, made->trees_.back().get()});
+    made->sources_.push_back(std::move(*source));
+    members.push_back({spec.name, made->sources_.back().get()});
   }
   if (is_single) {
-    Result<Entry> root = made->trees_.front()->root();
+    Result<Entry> root = made->sources_.front()->root();
     if (!root) {
       return pass_on(root);
     }
@@ -64,6 +62,24 @@ Result<std::unique_ptr<FileSystem>> FileSystem::create(
     made->root_ = made->top_.get();
   }
   return made;
+}
+
+Result<std::unique_ptr<MountSource>> FileSystem::make_source(
+    const SourceSpec& spec, std::uint16_t tag) {
+  const bool lists = options_.list_virtual_xattrs;
+  if (spec.kind == SourceKind::kDirectory) {
+    Result<std::unique_ptr<SourceTree>> tree = SourceTree::create(
+        spec.path, tag, {lists, anchors_, inode_numbers_, nodes_});
+    if (!tree) {
+      return pass_on(tree);
+    }
+    return std::move(*tree);
+  }
+  const std::optional<std::string> device = spec.kind == SourceKind::kDevice
+                                                ? std::optional(spec.path)
+                                                : std::nullopt;
+  const DaxOptions options = {options_.sysfs_root, options_.dev_root, lists};
+  return std::make_unique<DaxSource>(options, nodes_, device);
 }
 
 }  // namespace pmemfs

@@ -11,10 +11,10 @@
 #include "fs/anchor.h"
 #include "fs/handle_table.h"
 #include "fs/inode_numbers.h"
+#include "fs/mount_source.h"
 #include "fs/node.h"
 #include "fs/node_table.h"
 #include "fs/options.h"
-#include "fs/source_tree.h"
 #include "pmem/result.h"
 
 namespace pmemfs {
@@ -46,10 +46,13 @@ class FileSystem {
  private:
   explicit FileSystem(FileSystemOptions options);
 
+  pmem::Result<std::unique_ptr<MountSource>> make_source(const SourceSpec& spec,
+                                                         std::uint16_t tag);
+
   FileSystemOptions options_;
   AnchorPool anchors_;
   InodeNumbers inode_numbers_;
-  std::vector<std::unique_ptr<SourceTree>> trees_;
+  std::vector<std::unique_ptr<MountSource>> sources_;
   NodeTable nodes_;  // after what its nodes refer to
   HandleTable<OpenFile> open_files_;
   HandleTable<DirectoryStream> open_directories_;

@@ -10,6 +10,8 @@
 #include <new>
 #include <vector>
 
+#include "fs/region.h"
+
 // What libfuse hands back as integers are our own pointers: the node behind an
 // inode number (1 is the root), the open file or directory behind a handle.
 
@@ -42,8 +44,8 @@ OpenFile& file_of(const struct fuse_file_info* info) {
   return HandleTable<OpenFile>::at(info->fh);
 }
 
-Region& region_of(const struct fuse_file_info* info) {
-  return *file_of(info).region;
+FileData& data_of(const struct fuse_file_info* info) {
+  return *file_of(info).data;
 }
 
 DirectoryStream& directory_of(const struct fuse_file_info* info) {
@@ -454,19 +456,18 @@ void choose_io(fuse_req_t request, OpenFile& file,
                struct fuse_file_info& info) {
   const Connection& connection = connection_of(request);
   const IoMode io = connection.wishes.io;
-  if (connection.negotiated.passthrough) {
-    info.backing_id = file.region->backing_id().acquire([&] {
-      const int id =
-          ::fuse_passthrough_open(request, file.region->backing_fd());
+  Region* region = file.data->as_region();
+  if (connection.negotiated.passthrough && region != nullptr) {
+    info.backing_id = region->backing_id().acquire([&] {
+      const int id = ::fuse_passthrough_open(request, region->backing_fd());
       return id > 0 ? id : 0;
     });
     file.uses_backing_id = info.backing_id > 0;
   }
   const bool kernel_reads = io == IoMode::kPassthrough && file.uses_backing_id;
   info.direct_io = io != IoMode::kCached && !kernel_reads ? 1 : 0;
-  // On DAX there is no page to lock; elsewhere writes of one file take turns,
-  // as they do on the file system beneath.
-  info.parallel_direct_writes = file.region->is_dax() ? 1 : 0;
+  // Elsewhere writes of one file take turns, as on the file system beneath.
+  info.parallel_direct_writes = file.data->takes_parallel_writes() ? 1 : 0;
 }
 
 void open_file(fuse_req_t request, fuse_ino_t inode,
@@ -549,7 +550,7 @@ void read_file(fuse_req_t request, fuse_ino_t /*inode*/, std::size_t size,
   answer(request, [&] {
     const std::span<std::byte> buffer = reply_buffer(request, size);
     const Result<std::size_t> got =
-        region_of(info).read(static_cast<std::uint64_t>(offset), buffer);
+        data_of(info).read(static_cast<std::uint64_t>(offset), buffer);
     if (!got) {
       reply_error(request, got.error());
       return;
@@ -569,7 +570,7 @@ void write_file(fuse_req_t request, fuse_ino_t /*inode*/, const char* bytes,
     write.at_end = (info->flags & O_APPEND) != 0 && info->writepage == 0;
     const Caller caller = caller_of(request);
     write.unprivileged_writer = info->kill_suidgid != 0 ? &caller : nullptr;
-    const Result<std::size_t> written = region_of(info).write(write);
+    const Result<std::size_t> written = data_of(info).write(write);
     if (!written) {
       reply_error(request, written.error());
       return;
@@ -581,7 +582,7 @@ void write_file(fuse_req_t request, fuse_ino_t /*inode*/, const char* bytes,
 void flush_file(fuse_req_t request, fuse_ino_t /*inode*/,
                 struct fuse_file_info* info) {
   answer(request, [&] {
-    region_of(info).settle_times();
+    data_of(info).settle_times();
     ::fuse_reply_err(request, 0);
   });
 }
@@ -591,9 +592,9 @@ void release_file(fuse_req_t request, fuse_ino_t /*inode*/,
   answer(request, [&] {
     const std::unique_ptr<OpenFile> file =
         file_system_of(request).open_files().take(info->fh);
-    file->region->settle_times();
+    file->data->settle_times();
     if (file->uses_backing_id) {
-      file->region->backing_id().release(
+      file->data->as_region()->backing_id().release(
           [&](int id) { ::fuse_passthrough_close(request, id); });
     }
     ::fuse_reply_err(request, 0);
@@ -603,16 +604,16 @@ void release_file(fuse_req_t request, fuse_ino_t /*inode*/,
 void sync_file(fuse_req_t request, fuse_ino_t /*inode*/, int data_only,
                struct fuse_file_info* info) {
   answer(request,
-         [&] { reply_done(request, region_of(info).sync(data_only != 0)); });
+         [&] { reply_done(request, data_of(info).sync(data_only != 0)); });
 }
 
 void allocate_file(fuse_req_t request, fuse_ino_t /*inode*/, int mode,
                    off_t offset, off_t length, struct fuse_file_info* info) {
   answer(request, [&] {
     reply_done(request,
-               region_of(info).allocate(
-                   mode, static_cast<std::uint64_t>(offset),
-                   static_cast<std::uint64_t>(length), caller_of(request)));
+               data_of(info).allocate(mode, static_cast<std::uint64_t>(offset),
+                                      static_cast<std::uint64_t>(length),
+                                      caller_of(request)));
   });
 }
 
@@ -620,7 +621,7 @@ void seek_file(fuse_req_t request, fuse_ino_t /*inode*/, off_t offset,
                int whence, struct fuse_file_info* info) {
   answer(request, [&] {
     const Result<std::uint64_t> found =
-        region_of(info).seek(static_cast<std::uint64_t>(offset), whence);
+        data_of(info).seek(static_cast<std::uint64_t>(offset), whence);
     if (!found) {
       reply_error(request, found.error());
       return;
@@ -634,10 +635,16 @@ void copy_file(fuse_req_t request, fuse_ino_t /*from*/, off_t from_offset,
                off_t to_offset, struct fuse_file_info* to_info,
                std::size_t length, int /*flags*/) {
   answer(request, [&] {
+    Region* from = data_of(from_info).as_region();
+    Region* to = data_of(to_info).as_region();
+    if (from == nullptr || to == nullptr) {
+      // cp(1) and the kernel then copy by reading and writing.
+      ::fuse_reply_err(request, EOPNOTSUPP);
+      return;
+    }
     const Result<std::size_t> copied = Region::copy_range(
-        region_of(from_info), static_cast<std::uint64_t>(from_offset),
-        region_of(to_info), static_cast<std::uint64_t>(to_offset), length,
-        caller_of(request));
+        *from, static_cast<std::uint64_t>(from_offset), *to,
+        static_cast<std::uint64_t>(to_offset), length, caller_of(request));
     if (!copied) {
       reply_error(request, copied.error());
       return;

@@ -20,7 +20,8 @@
 
 #include "fs/anchor.h"
 #include "fs/caller.h"
-#include "fs/region.h"
+#include "fs/file_data.h"
+#include "pmem/mutex.h"
 #include "pmem/result.h"
 
 namespace pmemfs {
@@ -43,8 +44,8 @@ struct Entry {
 
 // One open(2) of a regular file.
 struct OpenFile {
-  std::shared_ptr<Region> region;
-  bool uses_backing_id = false;  // counted in the region's BackingId
+  std::shared_ptr<FileData> data;
+  bool uses_backing_id = false;  // counted in the BackingId of its Region
 };
 
 struct CreatedFile {

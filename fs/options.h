@@ -15,19 +15,29 @@ enum class IoMode {
   kCached,       // through the page cache, which open(2) invalidates
 };
 
-// One directory to show. An empty name means that it is the root of the mount;
-// then it is the only one.
-struct DirectorySource {
+enum class SourceKind {
+  kDirectory,
+  kAllDevices,  // every Device DAX of the machine
+  kDevice,      // one of them
+};
+
+// One thing to show. An empty name means that it is the root of the mount; then
+// it is the only one, and no single device.
+struct SourceSpec {
   std::string name;
-  std::string directory;
+  std::string path;  // the directory; the name of a device in /dev
+  SourceKind kind = SourceKind::kDirectory;
 };
 
 struct FileSystemOptions {
-  std::vector<DirectorySource> sources;
+  std::vector<SourceSpec> sources;
   IoMode io = IoMode::kMapped;
   bool list_virtual_xattrs = true;
   double attr_timeout_s = 1.0;   // how long the kernel may trust attributes
   double entry_timeout_s = 1.0;  // how long it may trust names
+  // Where Device DAX are looked for; tests have roots of their own.
+  std::string sysfs_root = "/sys";
+  std::string dev_root = "/dev";
 };
 
 struct SessionOptions {

@@ -32,6 +32,7 @@
 #include "fs/backing_id.h"
 #include "fs/caller.h"
 #include "fs/extents.h"
+#include "fs/file_data.h"
 #include "pmem/mapping.h"
 #include "pmem/mutex.h"
 #include "pmem/result.h"
@@ -39,15 +40,7 @@
 
 namespace pmemfs {
 
-struct WriteRequest {
-  std::uint64_t offset_bytes = 0;
-  std::span<const std::byte> bytes;
-  bool at_end = false;  // O_APPEND: the offset is the end, whatever it is
-  // Set if the writer may not keep set-id bits alive; outlives the call.
-  const Caller* unprivileged_writer = nullptr;
-};
-
-class Region {
+class Region : public FileData {
  public:
   // How a write beyond the end makes the file longer.
   enum class Growth {
@@ -72,41 +65,32 @@ class Region {
   [[nodiscard]] pmem::Result<void> allow(int path_fd, pmem::Access access)
       PMEM_EXCLUDES(mutex_);
 
-  // Reads up to to.size() bytes; fewer at the end of the file, 0 beyond it.
-  // Errors: EIO (the memory or the file system failed before the first byte),
-  // EBADF (not open for reading).
-  [[nodiscard]] pmem::Result<std::size_t> read(std::uint64_t offset_bytes,
-                                               std::span<std::byte> to);
-
-  // Writes; the count is short when space ran out on the way.
-  // Errors: ENOSPC, EDQUOT, EFBIG, EIO, EBADF (not open for writing).
-  [[nodiscard]] pmem::Result<std::size_t> write(const WriteRequest& request);
-
-  // Sets the length; what is added is a hole. Errors: those of ftruncate(2).
-  [[nodiscard]] pmem::Result<void> truncate(std::uint64_t length_bytes);
-
-  // fallocate(2), with its modes and errors, as the caller.
+  [[nodiscard]] pmem::Result<std::size_t> read(
+      std::uint64_t offset_bytes, std::span<std::byte> to) override;
+  [[nodiscard]] pmem::Result<std::size_t> write(
+      const WriteRequest& request) override;
+  // What is added is a hole.
+  [[nodiscard]] pmem::Result<void> truncate(
+      std::uint64_t length_bytes) override;
   [[nodiscard]] pmem::Result<void> allocate(int mode,
                                             std::uint64_t offset_bytes,
                                             std::uint64_t length_bytes,
-                                            const Caller& caller);
-
-  // lseek(2) for SEEK_DATA and SEEK_HOLE. Errors: ENXIO, EINVAL.
+                                            const Caller& caller) override;
   [[nodiscard]] pmem::Result<std::uint64_t> seek(std::uint64_t offset_bytes,
-                                                 int whence) const;
+                                                 int whence) const override;
+  [[nodiscard]] pmem::Result<void> sync(bool data_only) override;
+  // Stores through a mapping do not always move the file's time of
+  // modification. This sets it to the time of the last write, where the file
+  // does not show it.
+  void settle_times() override;
+  // On DAX: elsewhere a page would have to be locked.
+  [[nodiscard]] bool takes_parallel_writes() const override { return is_dax_; }
+  [[nodiscard]] Region* as_region() override { return this; }
 
   // copy_file_range(2) between the backing files, as the caller.
   [[nodiscard]] static pmem::Result<std::size_t> copy_range(
       Region& from, std::uint64_t from_offset, Region& to,
       std::uint64_t to_offset, std::size_t length_bytes, const Caller& caller);
-
-  // Makes everything written durable: fsync(2), or fdatasync(2).
-  [[nodiscard]] pmem::Result<void> sync(bool data_only);
-
-  // Stores through a mapping do not always move the file's time of
-  // modification. This sets it to the time of the last write, where the file
-  // does not show it.
-  void settle_times();
 
   // The length that readers may see, given the backing file's: an append shows
   // only when its bytes are in place.
@@ -118,12 +102,7 @@ class Region {
   // The kernel's name for the backing file, while it uses it.
   [[nodiscard]] BackingId& backing_id() { return backing_id_; }
 
-  // DAX: writes of several threads may then run side by side.
-  [[nodiscard]] bool is_dax() const { return is_dax_; }
-
-  Region(const Region&) = delete;
-  Region& operator=(const Region&) = delete;
-  ~Region();
+  ~Region() override;
 
  private:
   static constexpr std::uint64_t kNotExtending =

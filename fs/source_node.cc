@@ -139,7 +139,7 @@ Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
 
 Result<void> SourceNode::change_size(std::uint64_t size_bytes, OpenFile* file) {
   if (file != nullptr) {
-    return file->region->truncate(size_bytes);
+    return file->data->truncate(size_bytes);
   }
   Result<std::shared_ptr<Region>> region = region_for(Access::kReadWrite);
   if (!region) {
@@ -357,7 +357,7 @@ Result<std::unique_ptr<OpenFile>> SourceNode::open(int flags,
     }
   }
   auto file = std::make_unique<OpenFile>();
-  file->region = std::move(*region);
+  file->data = std::move(*region);
   return file;
 }
 
@@ -421,7 +421,7 @@ Result<CreatedFile> SourceNode::adopt_created(UniqueFd fd) {
   CreatedFile created;
   created.entry = *entry;
   created.file = std::make_unique<OpenFile>();
-  created.file->region = std::move(*region);
+  created.file->data = std::move(*region);
   return created;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "fs/node.h"
+#include "fs/region.h"
 #include "fs/source_tree.h"
 
 namespace pmemfs {

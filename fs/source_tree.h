@@ -13,6 +13,7 @@
 
 #include "fs/anchor.h"
 #include "fs/inode_numbers.h"
+#include "fs/mount_source.h"
 #include "fs/node.h"
 #include "fs/node_table.h"
 #include "pmem/result.h"
@@ -28,7 +29,7 @@ struct SharedState {
   NodeTable& nodes;
 };
 
-class SourceTree {
+class SourceTree : public MountSource {
  public:
   // Errors: those of open(2) with O_DIRECTORY: ENOENT, EACCES, ENOTDIR.
   [[nodiscard]] static pmem::Result<std::unique_ptr<SourceTree>> create(
@@ -36,13 +37,14 @@ class SourceTree {
       const SharedState& shared);
 
   // The source's own directory; counts one lookup.
-  [[nodiscard]] pmem::Result<Entry> root();
+  [[nodiscard]] pmem::Result<Entry> root() override;
 
   // The node of what the O_PATH descriptor refers to; counts one lookup.
   [[nodiscard]] pmem::Result<Entry> adopt(pmem::UniqueFd path_fd);
 
   // statvfs(3) of the source's file system.
-  [[nodiscard]] pmem::Result<struct statvfs> file_system_status() const;
+  [[nodiscard]] pmem::Result<struct statvfs> file_system_status()
+      const override;
 
   // fstat(2) with the inode number that the mount shows.
   [[nodiscard]] pmem::Result<struct stat> attributes(int fd) const;

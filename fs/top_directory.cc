@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <set>
 
+#include "fs/listed_directory.h"
+
 namespace pmemfs {
 namespace {
 
@@ -16,26 +18,6 @@ using pmem::Result;
 
 // No source has this number for one of its files: the upper 16 bits are 0.
 constexpr ino_t kTopInode = 1;
-
-class TopDirectoryStream : public DirectoryStream {
- public:
-  explicit TopDirectoryStream(std::vector<std::string> names)
-      : names_(std::move(names)) {}
-
-  Result<std::optional<DirectoryEntry>> entry_at(
-      std::uint64_t offset) override {
-    if (offset >= names_.size()) {
-      return std::nullopt;
-    }
-    return DirectoryEntry{names_[offset].c_str(), kTopInode, DT_DIR,
-                          offset + 1};
-  }
-
-  Result<void> sync(bool /*data_only*/) override { return {}; }
-
- private:
-  const std::vector<std::string> names_;
-};
 
 }  // namespace
 
@@ -62,7 +44,7 @@ Result<struct statvfs> TopDirectory::file_system_status() {
   sum.f_namemax = 255;
   std::set<unsigned long> counted;
   for (const Member& member : members_) {
-    Result<struct statvfs> one = member.tree->file_system_status();
+    Result<struct statvfs> one = member.source->file_system_status();
     if (!one) {
       return pass_on(one);
     }
@@ -89,15 +71,16 @@ Result<Entry> TopDirectory::lookup(const char* name) {
   if (found == members_.end()) {
     return fail(ENOENT, "lookup");
   }
-  return found->tree->root();
+  return found->source->root();
 }
 
 Result<std::unique_ptr<DirectoryStream>> TopDirectory::open_directory() {
-  std::vector<std::string> names = {".", ".."};
+  std::vector<ListedDirectory::Item> items = {{".", kTopInode, DT_DIR},
+                                              {"..", kTopInode, DT_DIR}};
   for (const Member& member : members_) {
-    names.push_back(member.name);
+    items.push_back({member.name, kTopInode, member.source->type()});
   }
-  return std::make_unique<TopDirectoryStream>(std::move(names));
+  return std::make_unique<ListedDirectory>(std::move(items));
 }
 
 }  // namespace pmemfs

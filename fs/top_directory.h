@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "fs/mount_source.h"
 #include "fs/node.h"
-#include "fs/source_tree.h"
 
 namespace pmemfs {
 
@@ -15,7 +15,7 @@ class TopDirectory : public Node {
  public:
   struct Member {
     std::string name;
-    SourceTree* tree = nullptr;
+    MountSource* source = nullptr;
   };
 
   explicit TopDirectory(std::vector<Member> members);

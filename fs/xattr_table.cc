@@ -131,13 +131,7 @@ std::string FileFacts::reason() {
   if (status_.st_size == 0) {
     return "the file is empty: nothing is mapped";
   }
-  const std::optional<bool> forced = pmem::is_pmem_forced();
-  std::string found = mapping()->reason();
-  if (forced) {
-    return "forced by PMEM_IS_PMEM_FORCE=" + bit(*forced) +
-           " in the environment of pmemfs; found: " + found;
-  }
-  return found;
+  return in_words(mapping()->reason(), pmem::is_pmem_forced());
 }
 
 const Source* FileFacts::source() {
@@ -159,6 +153,14 @@ const Mapping* FileFacts::mapping() {
     }
   }
   return mapping_->has_value() ? &mapping_->value() : nullptr;
+}
+
+std::string in_words(const std::string& found, std::optional<bool> forced) {
+  if (forced) {
+    return "forced by PMEM_IS_PMEM_FORCE=" + bit(*forced) +
+           " in the environment of pmemfs; found: " + found;
+  }
+  return found;
 }
 
 bool is_virtual_xattr(std::string_view name) {

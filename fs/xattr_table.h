@@ -49,6 +49,10 @@ class FileFacts {
   std::optional<pmem::Result<pmem::Mapping>> mapping_;
 };
 
+// The reason that a mapping gives, and whether the environment overrides it.
+[[nodiscard]] std::string in_words(const std::string& found,
+                                   std::optional<bool> forced);
+
 // Whether the name is under user.pmem., known or not.
 [[nodiscard]] bool is_virtual_xattr(std::string_view name);
 

@@ -4,6 +4,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <cstdio>
+
 #include "pmem/unique_fd.h"
 #include "sysfs.h"
 
@@ -94,6 +96,26 @@ Result<DaxDevice> read_dax_device(dev_t device, const std::string& sysfs_root) {
   facts.numa_node = read_node(*directory + "/numa_node");
   facts.target_node = read_node(*directory + "/target_node");
   return facts;
+}
+
+Result<DaxDevice> find_dax_device(const std::string& name,
+                                  const std::string& sysfs_root) {
+  unsigned major_number = 0;
+  unsigned minor_number = 0;
+  const std::optional<std::string> number =
+      name.find('/') == std::string::npos
+          ? read_attribute(sysfs_root + "/bus/dax/devices/" + name + "/dev")
+          : std::nullopt;
+  if (!number || std::sscanf(number->c_str(), "%u:%u", &major_number,
+                             &minor_number) != 2) {
+    return fail(ENODEV, "looking for the Device DAX " + name);
+  }
+  Result<DaxDevice> device =
+      read_dax_device(::makedev(major_number, minor_number), sysfs_root);
+  if (device && device->name != name) {
+    return fail(ENODEV, "looking for the Device DAX " + name);
+  }
+  return device;
 }
 
 Result<void> flush_region(dev_t device, const std::string& sysfs_root) {

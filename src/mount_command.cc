@@ -83,7 +83,7 @@ Outcome<MountPlan> plan_mount(const MountRequest& request) {
     return hand_on(mountpoint);
   }
   Outcome<void> outside =
-      check_outside_sources(mountpoint->path, sources->directories);
+      check_outside_sources(mountpoint->path, sources->specs);
   if (!outside) {
     return hand_on(outside);
   }
@@ -94,7 +94,7 @@ Outcome<MountPlan> plan_mount(const MountRequest& request) {
 
   MountPlan plan;
   plan.foreground = request.foreground || request.debug;
-  plan.file_system = {.sources = std::move(sources->directories),
+  plan.file_system = {.sources = std::move(sources->specs),
                       .io = request.io,
                       .list_virtual_xattrs = request.list_virtual_xattrs,
                       .attr_timeout_s = request.attr_timeout_s,

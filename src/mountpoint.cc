@@ -120,13 +120,13 @@ Outcome<Mountpoint> inspect_mountpoint(const std::string& word) {
   return mountpoint;
 }
 
-Outcome<void> check_outside_sources(
-    const std::string& mountpoint,
-    const std::vector<DirectorySource>& sources) {
-  for (const DirectorySource& source : sources) {
-    if (is_within(mountpoint, source.directory)) {
+Outcome<void> check_outside_sources(const std::string& mountpoint,
+                                    const std::vector<SourceSpec>& sources) {
+  for (const SourceSpec& source : sources) {
+    if (source.kind == SourceKind::kDirectory &&
+        is_within(mountpoint, source.path)) {
       return refuse_mountpoint("mountpoint '" + mountpoint +
-                               "' lies in the source '" + source.directory +
+                               "' lies in the source '" + source.path +
                                "', which would then show itself; mount "
                                "elsewhere");
     }

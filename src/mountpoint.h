@@ -40,7 +40,7 @@ struct FileStatus {
 // Refuses a mountpoint which is a source or lies in one: the mount would show
 // itself, and wait for itself. REQUIRES: paths are resolved.
 [[nodiscard]] Outcome<void> check_outside_sources(
-    const std::string& mountpoint, const std::vector<DirectorySource>& sources);
+    const std::string& mountpoint, const std::vector<SourceSpec>& sources);
 
 // Detaches the dead mounts at the mountpoint, and logs it.
 [[nodiscard]] Outcome<void> detach_dead_mounts(const Mountpoint& mountpoint);

@@ -35,7 +35,8 @@ constexpr const char* kExamples =
 constexpr const char* kMountSummary =
     "Mount directories and serve them in the background";
 constexpr const char* kMountDescription =
-    "SOURCE is a directory or NAME=DIRECTORY. A single unnamed one is the root "
+    "SOURCE is a directory, a device /dev/daxX.Y, dax (all of them), or "
+    "NAME=SOURCE. A single unnamed directory or dax is the root "
     "of the mount; several, or a named one, stand under the root by name. The "
     "command returns when the mount answers. SIGTERM, SIGINT and SIGHUP end "
     "the daemon and the mount.";

@@ -11,6 +11,8 @@
 #include <memory>
 #include <utility>
 
+#include "pmem/dax_device.h"
+
 namespace pmemfs {
 namespace {
 
@@ -22,19 +24,8 @@ std::string quoted(std::string_view text) {
   return "'" + std::string(text) + "'";
 }
 
-// /dev/daxX.Y, whether it is there or not.
-bool is_dax_node_path(std::string_view path) {
-  constexpr std::string_view kPrefix = "/dev/dax";
-  return path.starts_with(kPrefix) && path.size() > kPrefix.size() &&
-         path.find_first_not_of("0123456789.", kPrefix.size()) ==
-             std::string_view::npos;
-}
-
-tl::unexpected<Failure> refuse_device(const std::string& path) {
-  return refuse_source("source " + quoted(path) +
-                       " is a device: a later version of pmemfs will show "
-                       "Device DAX, this one shows directories");
-}
+// The word for all devices; a directory of this name is ./dax.
+constexpr const char* kAllDevicesWord = "dax";
 
 bool exists(const std::string& path) {
   struct stat status {};
@@ -74,7 +65,8 @@ Outcome<void> check_is_readable_directory(const std::string& written,
                          resolved.substr(0, resolved.rfind('/') + 1));
   }
   if (S_ISCHR(status.st_mode)) {
-    return refuse_device(written);
+    return refuse_source("source " + quoted(written) +
+                         " is a device, but no Device DAX");
   }
   if (S_ISBLK(status.st_mode)) {
     return refuse_source("source " + quoted(written) +
@@ -94,28 +86,46 @@ Outcome<void> check_is_readable_directory(const std::string& written,
 
 // One source on its way from the word to the tree.
 struct ResolvedSource {
-  DirectorySource directory;  // the name is empty as long as none was given
+  SourceSpec spec;  // the name is empty as long as none was given
   std::string written_path;
 };
 
+bool is_device(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISCHR(status.st_mode) &&
+         pmem::is_dax_device(status.st_rdev, pmem::kSysfsRoot);
+}
+
+// All devices stand under a name of their own if anything else is there.
 Outcome<ResolvedSource> resolve_source(const std::string& word) {
   Outcome<SourceWord> source = parse_source(word);
   if (!source) {
     return hand_on(source);
+  }
+  const std::string name = source->name.value_or("");
+  if (source->path == kAllDevicesWord) {
+    return ResolvedSource{
+        .spec = {name, kAllDevicesWord, SourceKind::kAllDevices},
+        .written_path = kAllDevicesWord};
   }
   const std::unique_ptr<char, decltype(&std::free)> resolved(
       ::realpath(source->path.c_str(), nullptr), &std::free);
   if (resolved == nullptr) {
     return refuse_unreachable(source->path, errno);
   }
-  const std::string directory = resolved.get();
-  Outcome<void> checked = check_is_readable_directory(source->path, directory);
+  const std::string path = resolved.get();
+  if (is_device(path)) {
+    const std::string device = last_component(path);
+    return ResolvedSource{
+        .spec = {name.empty() ? device : name, device, SourceKind::kDevice},
+        .written_path = source->path};
+  }
+  Outcome<void> checked = check_is_readable_directory(source->path, path);
   if (!checked) {
     return hand_on(checked);
   }
-  return ResolvedSource{
-      .directory = {.name = source->name.value_or(""), .directory = directory},
-      .written_path = source->path};
+  return ResolvedSource{.spec = {name, path, SourceKind::kDirectory},
+                        .written_path = source->path};
 }
 
 // Gives each unnamed source of several its name.
@@ -124,9 +134,9 @@ Outcome<void> name_sources(std::vector<ResolvedSource>& sources) {
     return {};
   }
   for (ResolvedSource& source : sources) {
-    std::string& name = source.directory.name;
+    std::string& name = source.spec.name;
     if (name.empty()) {
-      name = default_name(source.written_path, source.directory.directory);
+      name = default_name(source.written_path, source.spec.path);
     }
     if (name.empty()) {
       return refuse_source("source " + quoted(source.written_path) +
@@ -142,11 +152,11 @@ Outcome<void> check_names_differ(const std::vector<ResolvedSource>& sources) {
   for (auto source = sources.begin(); source != sources.end(); ++source) {
     const auto same = std::find_if(
         sources.begin(), source, [&](const ResolvedSource& earlier) {
-          return earlier.directory.name == source->directory.name;
+          return earlier.spec.name == source->spec.name;
         });
     if (same != source) {
       return refuse_source(
-          "two sources would both be called " + quoted(source->directory.name) +
+          "two sources would both be called " + quoted(source->spec.name) +
           " in the mount: " + quoted(same->written_path) + " and " +
           quoted(source->written_path) +
           "; name one of them otherwise: NAME=" + source->written_path);
@@ -158,28 +168,23 @@ Outcome<void> check_names_differ(const std::vector<ResolvedSource>& sources) {
 // The path as it was written where that is absolute, so that mount(8) finds the
 // line of fstab again by its source.
 std::string shown_path(const ResolvedSource& source) {
-  return source.written_path.starts_with('/') ? source.written_path
-                                              : source.directory.directory;
+  return source.written_path.starts_with('/') ||
+                 source.spec.kind == SourceKind::kAllDevices
+             ? source.written_path
+             : source.spec.path;
 }
 
 }  // namespace
 
 Outcome<SourceWord> parse_source(const std::string& word) {
-  if (word == "dax") {
-    return refuse_source(
-        "source 'dax' stands for all Device DAX, which a later version of "
-        "pmemfs will show; a directory of this name is ./dax");
-  }
   if (word.empty()) {
-    return refuse_source("a source is empty; name a directory");
+    return refuse_source(
+        "a source is empty; name a directory, a Device DAX or dax");
   }
   const std::size_t equals = word.find('=');
   const bool has_name = equals != std::string::npos &&
                         word.find('/') >= equals;  // no '/' before the '='
   if (!has_name) {
-    if (is_dax_node_path(word)) {
-      return refuse_device(word);
-    }
     const bool looks_named = equals != std::string::npos && !exists(word);
     if (looks_named) {
       return refuse_source("source " + quoted(word) + " does not exist, and " +
@@ -197,10 +202,7 @@ Outcome<SourceWord> parse_source(const std::string& word) {
   }
   if (source.path.empty()) {
     return refuse_source("source " + quoted(word) +
-                         " names no directory: write NAME=DIRECTORY");
-  }
-  if (source.path == "dax" || is_dax_node_path(source.path)) {
-    return refuse_device(source.path);
+                         " names nothing: write NAME=DIRECTORY");
   }
   return source;
 }
@@ -242,7 +244,7 @@ Outcome<Sources> resolve_sources(const std::vector<std::string>& words) {
   Sources sources;
   for (const ResolvedSource& source : resolved) {
     sources.description += sources.description.empty() ? "" : ":";
-    const std::string& name = source.directory.name;
+    const std::string& name = source.spec.name;
     sources.description += name.empty() ? "" : name + "=";
     sources.description += shown_path(source);
   }
@@ -256,7 +258,7 @@ Outcome<Sources> resolve_sources(const std::vector<std::string>& words) {
     return hand_on(distinct);
   }
   for (ResolvedSource& source : resolved) {
-    sources.directories.push_back(std::move(source.directory));
+    sources.specs.push_back(std::move(source.spec));
   }
   return sources;
 }

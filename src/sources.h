@@ -15,13 +15,13 @@
 namespace pmemfs {
 
 struct SourceWord {
-  std::optional<std::string> name;  // of NAME=DIRECTORY
+  std::optional<std::string> name;  // of NAME=DIRECTORY or NAME=DEVICE
   std::string path;
 };
 
 // Reads one word. The part before the first '=' is a name, unless it has a '/'
-// in it: then the whole word is a path, as in ./a=b or /srv/a=b. Refuses what
-// stands for Device DAX, which this version does not show.
+// in it: then the whole word is a path, as in ./a=b or /srv/a=b. The path "dax"
+// stands for all Device DAX.
 [[nodiscard]] Outcome<SourceWord> parse_source(const std::string& word);
 
 // Refuses an empty name, '.', '..' and those with a '/'.
@@ -34,12 +34,13 @@ struct SourceWord {
                                        std::string_view resolved_path);
 
 struct Sources {
-  std::vector<DirectorySource> directories;  // absolute, no symbolic links
-  std::string description;  // for people and df: "/srv/a:logs=/srv/b"
+  std::vector<SourceSpec> specs;  // directories: absolute, no symbolic links
+  std::string description;        // for people and df: "/srv/a:logs=/srv/b"
 };
 
-// Resolves the words and checks that each is a directory which can be read, and
-// that no name comes twice. REQUIRES: at least one word.
+// Resolves the words and checks that each is a directory which can be read, a
+// Device DAX, or all of them, and that no name comes twice. REQUIRES: at least
+// one word.
 [[nodiscard]] Outcome<Sources> resolve_sources(
     const std::vector<std::string>& words);
 

@@ -25,7 +25,7 @@ class FileSystemTest : public ::testing::Test {
   }
 
   static std::unique_ptr<FileSystem> open(
-      const std::vector<DirectorySource>& sources) {
+      const std::vector<SourceSpec>& sources) {
     FileSystemOptions options;
     options.sources = sources;
     Result<std::unique_ptr<FileSystem>> made =

@@ -337,11 +337,16 @@ TEST_F(Program, RefusesBadNamesOfSources) {
   }
 }
 
-TEST_F(Program, RefusesWhatIsForALaterVersion) {
-  for (const char* source : {"dax", "/dev/dax0.0"}) {
-    EXPECT_REFUSED(run_pmemfs({"mount", source, shop().mountpoint()}),
-                   kSourceRefused, "later version");
-  }
+TEST_F(Program, RefusesADeviceThatIsNotThereOrNoDeviceDax) {
+  EXPECT_REFUSED(run_pmemfs({"mount", "/dev/dax99.0", shop().mountpoint()}),
+                 kSourceRefused, "source '/dev/dax99.0' does not exist");
+  EXPECT_REFUSED(run_pmemfs({"mount", "/dev/null", shop().mountpoint()}),
+                 kSourceRefused, "source '/dev/null' is a device, but no");
+}
+
+TEST_F(Program, RefusesAMountpointAlone) {
+  EXPECT_REFUSED(run_pmemfs({"mount", shop().mountpoint()}), kUsage,
+                 "later version");
 }
 
 TEST_F(ProgramElsewhere, RefusesASourceThatTheUserCannotRead) {

@@ -24,7 +24,7 @@ TEST(IsWithin, ComparesWholeComponents) {
 }
 
 TEST(MountpointOutsideSources, IsRefusedInAnyOfThem) {
-  const std::vector<DirectorySource> sources = {{"a", "/srv/a"},
+  const std::vector<SourceSpec> sources = {{"a", "/srv/a"},
                                                 {"b", "/srv/b"}};
   EXPECT_TRUE(check_outside_sources("/mnt", sources));
   EXPECT_TRUE(check_outside_sources("/srv", sources));

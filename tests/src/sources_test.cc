@@ -72,17 +72,32 @@ TEST(SourceWords, BadNamesAreRefused) {
   EXPECT_TRUE(tells(refusal({"=/tmp"}), "name of a source is empty"));
   EXPECT_TRUE(tells(refusal({".=/tmp"}), "'.' cannot be the name"));
   EXPECT_TRUE(tells(refusal({"..=/tmp"}), "'..' cannot be the name"));
-  EXPECT_TRUE(tells(refusal({"a="}), "names no directory"));
+  EXPECT_TRUE(tells(refusal({"a="}), "names nothing"));
   EXPECT_TRUE(tells(refusal({""}), "a source is empty"));
   EXPECT_TRUE(tells(refusal({std::string(256, 'n') + "=/tmp"}),
                     "longer than 255 bytes"));
 }
 
-TEST(SourceWords, DeviceDaxIsForALaterVersion) {
-  for (const char* word :
-       {"dax", "/dev/dax0.0", "/dev/dax12.3", "d=dax", "d=/dev/dax0.0"}) {
-    EXPECT_TRUE(tells(refusal({word}), "later version")) << word;
-  }
+TEST(Sources, TheWordDaxStandsForAllDevices) {
+  const Outcome<Sources> alone = resolve_sources({"dax"});
+  ASSERT_TRUE(alone) << alone.error().message;
+  EXPECT_EQ(alone->specs[0].kind, SourceKind::kAllDevices);
+  EXPECT_EQ(alone->specs[0].name, "");
+  EXPECT_EQ(alone->description, "dax");
+  const Outcome<Sources> among = resolve_sources({"dax", "/tmp", "d=dax"});
+  ASSERT_TRUE(among) << among.error().message;
+  EXPECT_EQ(among->specs[0].name, "dax");
+  EXPECT_EQ(among->specs[2].name, "d");
+  EXPECT_EQ(among->specs[2].kind, SourceKind::kAllDevices);
+}
+
+TEST(SourceWords, ADeviceThatIsNotThereIsRefused) {
+  EXPECT_TRUE(tells(refusal({"/dev/dax99.99"}), "does not exist"));
+  EXPECT_TRUE(tells(refusal({"d=/dev/dax99.99"}), "does not exist"));
+}
+
+TEST(SourceWords, ADeviceThatIsNoDeviceDaxIsRefused) {
+  EXPECT_TRUE(tells(refusal({"/dev/null"}), "no Device DAX"));
 }
 
 TEST(SourceWords, ADirectoryMayBeCalledDax) {
@@ -117,9 +132,9 @@ TEST(Sources, ASingleUnnamedOneIsTheRoot) {
   const TempDir directory;
   const Outcome<Sources> sources = resolve_sources({directory.path()});
   ASSERT_TRUE(sources) << sources.error().message;
-  ASSERT_EQ(sources->directories.size(), 1U);
-  EXPECT_EQ(sources->directories[0].name, "");
-  EXPECT_EQ(sources->directories[0].directory, directory.path());
+  ASSERT_EQ(sources->specs.size(), 1U);
+  EXPECT_EQ(sources->specs[0].name, "");
+  EXPECT_EQ(sources->specs[0].path, directory.path());
   EXPECT_EQ(sources->description, directory.path());
 }
 
@@ -127,8 +142,8 @@ TEST(Sources, ASingleNamedOneKeepsItsName) {
   const TempDir directory;
   const Outcome<Sources> sources = resolve_sources({"n=" + directory.path()});
   ASSERT_TRUE(sources) << sources.error().message;
-  ASSERT_EQ(sources->directories.size(), 1U);
-  EXPECT_EQ(sources->directories[0].name, "n");
+  ASSERT_EQ(sources->specs.size(), 1U);
+  EXPECT_EQ(sources->specs[0].name, "n");
 }
 
 TEST(Sources, SeveralStandUnderTheirNames) {
@@ -137,10 +152,10 @@ TEST(Sources, SeveralStandUnderTheirNames) {
   const std::string b = make_directory(directory, "b");
   const Outcome<Sources> sources = resolve_sources({a, "logs=" + b});
   ASSERT_TRUE(sources) << sources.error().message;
-  ASSERT_EQ(sources->directories.size(), 2U);
-  EXPECT_EQ(sources->directories[0].name, "a");
-  EXPECT_EQ(sources->directories[1].name, "logs");
-  EXPECT_EQ(sources->directories[1].directory, b);
+  ASSERT_EQ(sources->specs.size(), 2U);
+  EXPECT_EQ(sources->specs[0].name, "a");
+  EXPECT_EQ(sources->specs[1].name, "logs");
+  EXPECT_EQ(sources->specs[1].path, b);
   EXPECT_EQ(sources->description, a + ":logs=" + b);
 }
 
@@ -151,8 +166,8 @@ TEST(Sources, AreResolvedButShownAndNamedAsWritten) {
   std::filesystem::create_symlink(real, directory / "link");
   const Outcome<Sources> sources = resolve_sources({directory / "link", other});
   ASSERT_TRUE(sources) << sources.error().message;
-  EXPECT_EQ(sources->directories[0].name, "link");
-  EXPECT_EQ(sources->directories[0].directory, real);
+  EXPECT_EQ(sources->specs[0].name, "link");
+  EXPECT_EQ(sources->specs[0].path, real);
   EXPECT_EQ(sources->description, (directory / "link") + ":" + other);
 }
 

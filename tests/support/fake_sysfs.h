@@ -45,6 +45,11 @@ class FakeSysfs {
         dax);
   }
 
+  // A device of the bus leaves.
+  void remove_dax(const std::string& name) {
+    std::filesystem::remove(root_ / ("bus/dax/devices/" + name));
+  }
+
   // A device of the class `dax`, as older kernels have it: the alignment is
   // with the region, which is a parent of the device.
   void add_dax_of_class(dev_t number, const FakeDax& dax,
@@ -100,6 +105,9 @@ class FakeSysfs {
   void add_dax_of_bus(dev_t number, const std::string& directory,
                       const FakeDax& dax) {
     add_device(number, directory, "bus/dax");
+    link("bus/dax/devices/" + dax.name, directory);
+    write(directory + "/dev", std::to_string(::major(number)) + ":" +
+                                  std::to_string(::minor(number)) + "\n");
     write_attributes(directory, dax);
     write_optional(directory + "/align", dax.align);
     if (dax.driver) {

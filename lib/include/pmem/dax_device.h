@@ -41,6 +41,11 @@ struct DaxDevice {
 [[nodiscard]] Result<DaxDevice> read_dax_device(dev_t device,
                                                 const std::string& sysfs_root);
 
+// The same for the device of a name, such as "dax0.0", on the bus of the Device
+// DAX. Errors: ENODEV (no such device, or no such name), EIO.
+[[nodiscard]] Result<DaxDevice> find_dax_device(const std::string& name,
+                                                const std::string& sysfs_root);
+
 // Asks the platform to write everything that has reached the device's memory
 // controller through to the medium: the `deep_flush` of the device's region.
 // Nothing is done where the region says that nothing is needed (0), nor for a

@@ -1,0 +1,174 @@
+#include "fs/dax_data.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "pmem/fault_guard.h"
+#include "pmem/persist.h"
+#include "pmem/source.h"
+
+namespace pmemfs {
+namespace {
+
+using pmem::fail;
+using pmem::Fault;
+using pmem::pass_on;
+using pmem::Result;
+
+// What was done before the fault, if that is anything.
+Result<std::size_t> done_before(const std::optional<Fault>& fault,
+                                const std::byte* begin, std::size_t length,
+                                const char* doing) {
+  if (!fault) {
+    return length;
+  }
+  if (fault->address <= begin) {
+    return fail(EIO, doing);
+  }
+  const auto before = static_cast<std::size_t>(fault->address - begin);
+  return std::min(before, length);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<DaxData>> DaxData::open(const std::string& path,
+                                               pmem::Access access,
+                                               const std::string& sysfs_root) {
+  Result<pmem::Source> source = pmem::Source::open(path, access, sysfs_root);
+  if (!source) {
+    return pass_on(source);
+  }
+  if (!source->dax_device()) {
+    return fail(EINVAL, "opening what is no Device DAX: " + path);
+  }
+  pmem::MappingOptions options;
+  options.wants_details = false;
+  Result<pmem::Mapping> mapping = pmem::Mapping::create(*source, options);
+  if (!mapping) {
+    return pass_on(mapping);
+  }
+  return std::shared_ptr<DaxData>(new DaxData(std::move(*mapping)));
+}
+
+Result<std::size_t> DaxData::read(std::uint64_t offset_bytes,
+                                  std::span<std::byte> to) {
+  if (offset_bytes >= size()) {
+    return std::size_t{0};
+  }
+  const std::size_t length =
+      std::min<std::uint64_t>(to.size(), size() - offset_bytes);
+  const auto from = mapping_.bytes().subspan(offset_bytes, length);
+  return done_before(pmem::guarded_read(to.first(length), from), from.data(),
+                     length, "reading a Device DAX");
+}
+
+Result<std::size_t> DaxData::write(const WriteRequest& request) {
+  if (!mapping_.writable()) {
+    return fail(EBADF, "writing a Device DAX");
+  }
+  if (request.bytes.empty()) {
+    return std::size_t{0};
+  }
+  const std::uint64_t offset = request.at_end ? size() : request.offset_bytes;
+  if (offset >= size()) {
+    return fail(ENOSPC, "writing beyond the end of a Device DAX");
+  }
+  const std::size_t length =
+      std::min<std::uint64_t>(request.bytes.size(), size() - offset);
+  const auto to = mapping_.writable_bytes().subspan(offset, length);
+  return done_before(
+      pmem::guarded_durable_write(to, request.bytes.first(length)), to.data(),
+      length, "writing a Device DAX");
+}
+
+Result<void> DaxData::truncate(std::uint64_t length_bytes) {
+  if (!mapping_.writable() || length_bytes != size()) {
+    return fail(EINVAL, "changing the size of a Device DAX");
+  }
+  return {};
+}
+
+Result<void> DaxData::allocate(int mode, std::uint64_t offset_bytes,
+                               std::uint64_t length_bytes,
+                               const Caller& /*caller*/) {
+  if (!mapping_.writable()) {
+    return fail(EBADF, "fallocate on a Device DAX");
+  }
+  const int kind = mode & ~FALLOC_FL_KEEP_SIZE;
+  if (kind != 0 && kind != FALLOC_FL_ZERO_RANGE &&
+      kind != FALLOC_FL_PUNCH_HOLE) {
+    return fail(EOPNOTSUPP, "fallocate on a Device DAX");
+  }
+  if (offset_bytes > size() || length_bytes > size() - offset_bytes) {
+    return fail(ENOSPC, "fallocate beyond the end of a Device DAX");
+  }
+  if (kind == 0) {
+    return {};
+  }
+  const auto zeroed =
+      mapping_.writable_bytes().subspan(offset_bytes, length_bytes);
+  if (pmem::guarded_durable_zero(zeroed)) {
+    return fail(EIO, "zeroing a part of a Device DAX");
+  }
+  return {};
+}
+
+Result<std::uint64_t> DaxData::seek(std::uint64_t offset_bytes,
+                                    int whence) const {
+  if (whence != SEEK_DATA && whence != SEEK_HOLE) {
+    return fail(EINVAL, "lseek");
+  }
+  if (offset_bytes >= size()) {
+    return fail(ENXIO, "lseek");
+  }
+  return whence == SEEK_DATA ? offset_bytes : size();
+}
+
+Result<void> DaxData::sync(bool /*data_only*/) { return {}; }
+
+// --- after O_TRUNC ----------------------------------------------------------
+
+Result<std::size_t> TruncatedDaxData::write(const WriteRequest& request) {
+  WriteRequest placed = request;
+  {
+    // Only gaps are filled under the lock; writes that meet none run together.
+    const pmem::Lock lock(mutex_);
+    if (placed.at_end) {
+      placed.at_end = false;
+      placed.offset_bytes = written_end_;
+    }
+    Result<void> zeroed = zero_up_to(placed.offset_bytes);
+    if (!zeroed) {
+      return pass_on(zeroed);
+    }
+    const std::uint64_t end = placed.offset_bytes + placed.bytes.size();
+    written_end_ = std::max(written_end_, std::min(end, device_->size()));
+  }
+  return device_->write(placed);
+}
+
+Result<void> TruncatedDaxData::truncate(std::uint64_t length_bytes) {
+  const pmem::Lock lock(mutex_);
+  if (length_bytes < written_end_ || length_bytes > device_->size()) {
+    return device_->truncate(length_bytes);
+  }
+  return zero_up_to(length_bytes);
+}
+
+Result<void> TruncatedDaxData::zero_up_to(std::uint64_t end) {
+  const std::uint64_t gap_end = std::min(end, device_->size());
+  if (gap_end <= written_end_) {
+    return {};
+  }
+  Result<void> zeroed = device_->allocate(FALLOC_FL_ZERO_RANGE, written_end_,
+                                          gap_end - written_end_, Caller{});
+  if (zeroed) {
+    written_end_ = gap_end;
+  }
+  return zeroed;
+}
+
+}  // namespace pmemfs

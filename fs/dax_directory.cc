@@ -1,0 +1,298 @@
+#include "fs/dax_directory.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "fs/dax_xattrs.h"
+#include "fs/listed_directory.h"
+#include "pmem/source.h"
+
+namespace pmemfs {
+namespace {
+
+using pmem::Access;
+using pmem::DaxDevice;
+using pmem::fail;
+using pmem::fail_errno;
+using pmem::pass_on;
+using pmem::Result;
+
+// No source has these numbers for one of its files: the upper 16 bits are 0 as
+// in the number of a top directory, which is 1.
+constexpr ino_t kDirectoryInode = 2;
+
+ino_t inode_of(dev_t number) { return (ino_t{1} << 40) | number; }
+
+constexpr std::uint64_t kBlockBytes = 4096;
+
+// What the kernel itself lists as devices, in the order of their names.
+std::vector<DaxDevice> devices(const DaxOptions& options) {
+  std::vector<DaxDevice> found;
+  std::error_code ignored;
+  const std::filesystem::path directory =
+      options.sysfs_root + "/bus/dax/devices";
+  for (std::filesystem::directory_iterator at(directory, ignored), end;
+       at != end; at.increment(ignored)) {
+    Result<DaxDevice> device =
+        pmem::find_dax_device(at->path().filename(), options.sysfs_root);
+    if (device) {
+      found.push_back(std::move(*device));
+    }
+  }
+  std::sort(
+      found.begin(), found.end(),
+      [](const DaxDevice& a, const DaxDevice& b) { return a.name < b.name; });
+  return found;
+}
+
+struct statvfs status_of_devices(std::uint64_t bytes, std::uint64_t files) {
+  struct statvfs status = {};
+  status.f_bsize = status.f_frsize = kBlockBytes;
+  status.f_blocks = bytes / kBlockBytes;
+  status.f_files = files;
+  status.f_namemax = 255;
+  return status;
+}
+
+Result<struct stat> attributes_of(const DaxDevice& device,
+                                  const DaxOptions& options) {
+  struct stat status = {};
+  const std::string node = options.dev_root + "/" + device.name;
+  if (::stat(node.c_str(), &status) != 0 || status.st_rdev != device.number) {
+    // A device without a node is shown to root alone, as a new node would be.
+    status = {};
+    status.st_mode = 0600;
+  }
+  status.st_dev = 0;
+  status.st_rdev = 0;
+  status.st_ino = inode_of(device.number);
+  status.st_nlink = 1;
+  status.st_mode = S_IFREG | (status.st_mode & 07777);
+  status.st_size = static_cast<off_t>(device.size_bytes);
+  status.st_blocks = status.st_size / 512;
+  status.st_blksize = kBlockBytes;
+  return status;
+}
+
+Result<Entry> look_up_device(const std::string& name, const DaxOptions& options,
+                             NodeTable& nodes) {
+  Result<DaxDevice> device = pmem::find_dax_device(name, options.sysfs_root);
+  if (!device) {
+    return fail(ENOENT, "lookup of a device");
+  }
+  Result<struct stat> status = attributes_of(*device, options);
+  if (!status) {
+    return pass_on(status);
+  }
+  const auto is_same = [&](const Node& node) {
+    // Nodes without a device of their own are all of this file.
+    const auto* dax_node = dynamic_cast<const DaxNode*>(&node);
+    return dax_node != nullptr && dax_node->is(name, device->number);
+  };
+  const auto make = [&] {
+    return std::make_unique<DaxNode>(name, device->number, options);
+  };
+  Entry entry;
+  entry.node = nodes.look_up({0, status->st_ino}, is_same, make);
+  entry.attributes = *status;
+  return entry;
+}
+
+Access access_of(int open_flags) {
+  return (open_flags & O_ACCMODE) == O_RDONLY ? Access::kRead
+                                              : Access::kReadWrite;
+}
+
+}  // namespace
+
+// --- one device -------------------------------------------------------------
+
+Result<DaxDevice> DaxNode::facts() const {
+  Result<DaxDevice> device = pmem::find_dax_device(name_, options_.sysfs_root);
+  if (!device || device->number != number_) {
+    return fail(ENXIO, "looking for the device " + name_);  // it is gone
+  }
+  return device;
+}
+
+Result<struct stat> DaxNode::attributes() {
+  Result<DaxDevice> device = facts();
+  if (!device) {
+    return pass_on(device);
+  }
+  return attributes_of(*device, options_);
+}
+
+// The owner, the mode and the times are those of the node in /dev.
+Result<struct stat> DaxNode::change_attributes(const AttributeChange& change,
+                                               OpenFile* file,
+                                               const Caller& caller) {
+  Result<struct stat> before = attributes();
+  if (!before) {
+    return before;
+  }
+  const auto size = static_cast<std::uint64_t>(before->st_size);
+  if (change.size_bytes && file != nullptr) {
+    Result<void> cut = file->data->truncate(*change.size_bytes);
+    if (!cut) {
+      return pass_on(cut);
+    }
+  } else if (change.size_bytes && *change.size_bytes != size) {
+    return fail(EINVAL, "changing the size of a device");
+  }
+  const std::string node = path();
+  const CallerScope as_caller(caller);
+  if (change.mode && ::chmod(node.c_str(), *change.mode & 07777) != 0) {
+    return fail_errno("chmod");
+  }
+  constexpr auto kSame = static_cast<uid_t>(-1);
+  if ((change.uid || change.gid) &&
+      ::chown(node.c_str(), change.uid.value_or(kSame),
+              change.gid.value_or(kSame)) != 0) {
+    return fail_errno("chown");
+  }
+  constexpr struct timespec kUnchanged = {.tv_sec = 0, .tv_nsec = UTIME_OMIT};
+  const struct timespec times[] = {change.atime.value_or(kUnchanged),
+                                   change.mtime.value_or(kUnchanged)};
+  if ((change.atime || change.mtime) &&
+      ::utimensat(AT_FDCWD, node.c_str(), times, 0) != 0) {
+    return fail_errno("utimensat");
+  }
+  return attributes();
+}
+
+Result<struct statvfs> DaxNode::file_system_status() {
+  Result<DaxDevice> device = facts();
+  if (!device) {
+    return pass_on(device);
+  }
+  return status_of_devices(device->size_bytes, 1);
+}
+
+// O_TRUNC leaves the bytes and the size, as for a block device.
+Result<std::unique_ptr<OpenFile>> DaxNode::open(int flags,
+                                                const Caller& /*caller*/) {
+  const Access access = access_of(flags);
+  const pmem::Lock lock(mutex_);
+  std::shared_ptr<DaxData> data = data_.lock();
+  if (data == nullptr ||
+      (access == Access::kReadWrite && !data->is_writable())) {
+    Result<std::shared_ptr<DaxData>> opened =
+        DaxData::open(path(), access, options_.sysfs_root);
+    if (!opened) {
+      return pass_on(opened);
+    }
+    data = std::move(*opened);
+    data_ = data;
+  }
+  auto file = std::make_unique<OpenFile>();
+  if ((flags & O_TRUNC) != 0 && access == Access::kReadWrite) {
+    file->data = std::make_shared<TruncatedDaxData>(std::move(data));
+  } else {
+    file->data = std::move(data);
+  }
+  return file;
+}
+
+Result<std::string> DaxNode::get_xattr(const char* name) {
+  Result<DaxDevice> device = facts();
+  if (!device) {
+    return pass_on(device);
+  }
+  return get_dax_xattr({*device, path(), options_.sysfs_root}, name);
+}
+
+Result<std::string> DaxNode::list_xattrs() {
+  Result<DaxDevice> device = facts();
+  if (!device) {
+    return pass_on(device);
+  }
+  return options_.list_virtual_xattrs
+             ? list_dax_xattrs({*device, path(), options_.sysfs_root})
+             : std::string();
+}
+
+// --- all devices ------------------------------------------------------------
+
+DaxDirectory::DaxDirectory(const DaxOptions& options, NodeTable& nodes)
+    : options_(options), nodes_(nodes) {
+  ::clock_gettime(CLOCK_REALTIME, &made_);
+}
+
+Result<struct stat> DaxDirectory::attributes() {
+  struct stat status = {};
+  status.st_ino = kDirectoryInode;
+  status.st_mode = S_IFDIR | 0555;
+  status.st_nlink = 2;
+  status.st_uid = ::geteuid();
+  status.st_gid = ::getegid();
+  status.st_blksize = kBlockBytes;
+  status.st_atim = status.st_mtim = status.st_ctim = made_;
+  return status;
+}
+
+Result<struct statvfs> DaxDirectory::file_system_status() {
+  std::uint64_t bytes = 0;
+  const std::vector<DaxDevice> found = devices(options_);
+  for (const DaxDevice& device : found) {
+    bytes += device.size_bytes;
+  }
+  return status_of_devices(bytes, found.size());
+}
+
+Result<Entry> DaxDirectory::lookup(const char* name) {
+  return look_up_device(name, options_, nodes_);
+}
+
+Result<std::unique_ptr<DirectoryStream>> DaxDirectory::open_directory() {
+  std::vector<ListedDirectory::Item> items = {{".", kDirectoryInode, DT_DIR},
+                                              {"..", kDirectoryInode, DT_DIR}};
+  for (const DaxDevice& device : devices(options_)) {
+    items.push_back({device.name, inode_of(device.number), DT_REG});
+  }
+  return std::make_unique<ListedDirectory>(std::move(items));
+}
+
+// --- as a source ------------------------------------------------------------
+
+DaxSource::DaxSource(DaxOptions options, NodeTable& nodes,
+                     std::optional<std::string> device_name)
+    : options_(std::move(options)),
+      nodes_(nodes),
+      device_name_(std::move(device_name)) {}
+
+Result<Entry> DaxSource::root() {
+  if (device_name_) {
+    return look_up_device(*device_name_, options_, nodes_);
+  }
+  const auto is_same = [](const Node&) { return true; };
+  const auto make = [&] {
+    return std::make_unique<DaxDirectory>(options_, nodes_);
+  };
+  Entry entry;
+  entry.node = nodes_.look_up({0, kDirectoryInode}, is_same, make);
+  Result<struct stat> status = entry.node->attributes();
+  if (!status) {
+    return pass_on(status);
+  }
+  entry.attributes = *status;
+  return entry;
+}
+
+Result<struct statvfs> DaxSource::file_system_status() const {
+  if (!device_name_) {
+    return DaxDirectory(options_, nodes_).file_system_status();
+  }
+  Result<DaxDevice> device =
+      pmem::find_dax_device(*device_name_, options_.sysfs_root);
+  return status_of_devices(device ? device->size_bytes : 0, 1);
+}
+
+}  // namespace pmemfs

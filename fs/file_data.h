@@ -1,0 +1,73 @@
+// The bytes of one open file of the mount, whatever holds them: a Region of a
+// regular file, or the memory of a Device DAX.
+//
+// It lives while somebody has the file open. Members may be called from any
+// thread, several at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "fs/caller.h"
+#include "pmem/result.h"
+
+namespace pmemfs {
+
+class Region;
+
+struct WriteRequest {
+  std::uint64_t offset_bytes = 0;
+  std::span<const std::byte> bytes;
+  bool at_end = false;  // O_APPEND: the offset is the end, whatever it is
+  // Set if the writer may not keep set-id bits alive; outlives the call.
+  const Caller* unprivileged_writer = nullptr;
+};
+
+class FileData {
+ public:
+  FileData() = default;
+  virtual ~FileData() = default;
+  FileData(const FileData&) = delete;
+  FileData& operator=(const FileData&) = delete;
+
+  // Reads up to to.size() bytes; fewer at the end of the file and before bytes
+  // that cannot be read, 0 beyond the end.
+  // Errors: EIO (the memory or the file system failed before the first byte),
+  // EBADF (not open for reading).
+  [[nodiscard]] virtual pmem::Result<std::size_t> read(
+      std::uint64_t offset_bytes, std::span<std::byte> to) = 0;
+
+  // Writes; the count is short when space ran out on the way.
+  // Errors: ENOSPC, EDQUOT, EFBIG, EIO, EBADF (not open for writing).
+  [[nodiscard]] virtual pmem::Result<std::size_t> write(
+      const WriteRequest& request) = 0;
+
+  // ftruncate(2), with its errors.
+  [[nodiscard]] virtual pmem::Result<void> truncate(
+      std::uint64_t length_bytes) = 0;
+
+  // fallocate(2), with its modes and errors, as the caller.
+  [[nodiscard]] virtual pmem::Result<void> allocate(int mode,
+                                                    std::uint64_t offset_bytes,
+                                                    std::uint64_t length_bytes,
+                                                    const Caller& caller) = 0;
+
+  // lseek(2) for SEEK_DATA and SEEK_HOLE. Errors: ENXIO, EINVAL.
+  [[nodiscard]] virtual pmem::Result<std::uint64_t> seek(
+      std::uint64_t offset_bytes, int whence) const = 0;
+
+  // Makes everything written durable: fsync(2), or fdatasync(2).
+  [[nodiscard]] virtual pmem::Result<void> sync(bool data_only) = 0;
+
+  // Brings the file's time of modification up to the last write.
+  virtual void settle_times() {}
+
+  // Whether writes of several threads may run side by side.
+  [[nodiscard]] virtual bool takes_parallel_writes() const = 0;
+
+  // This, if it is a Region: a file that the kernel can open in our place.
+  [[nodiscard]] virtual Region* as_region() { return nullptr; }
+};
+
+}  // namespace pmemfs

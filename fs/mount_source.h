@@ -1,0 +1,32 @@
+// One source of a mount, whatever kind it is: what stands under its name, or is
+// the root of the mount. Any thread.
+#pragma once
+
+#include <dirent.h>
+#include <sys/statvfs.h>
+
+#include "fs/node.h"
+#include "pmem/result.h"
+
+namespace pmemfs {
+
+class MountSource {
+ public:
+  MountSource() = default;
+  virtual ~MountSource() = default;
+  MountSource(const MountSource&) = delete;
+  MountSource& operator=(const MountSource&) = delete;
+
+  // The source's own node; counts one lookup. Errors: ENOENT (a device that is
+  // gone), those of open(2).
+  [[nodiscard]] virtual pmem::Result<Entry> root() = 0;
+
+  // statvfs(3) of what it shows.
+  [[nodiscard]] virtual pmem::Result<struct statvfs> file_system_status()
+      const = 0;
+
+  // DT_* of the source's own node.
+  [[nodiscard]] virtual unsigned char type() const { return DT_DIR; }
+};
+
+}  // namespace pmemfs
