@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -159,10 +160,10 @@ Result<struct stat> DaxNode::change_attributes(const AttributeChange& change,
     return fail_errno("chown");
   }
   constexpr struct timespec kUnchanged = {.tv_sec = 0, .tv_nsec = UTIME_OMIT};
-  const struct timespec times[] = {change.atime.value_or(kUnchanged),
-                                   change.mtime.value_or(kUnchanged)};
+  const std::array times = {change.atime.value_or(kUnchanged),
+                            change.mtime.value_or(kUnchanged)};
   if ((change.atime || change.mtime) &&
-      ::utimensat(AT_FDCWD, node.c_str(), times, 0) != 0) {
+      ::utimensat(AT_FDCWD, node.c_str(), times.data(), 0) != 0) {
     return fail_errno("utimensat");
   }
   return attributes();

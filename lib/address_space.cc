@@ -65,19 +65,19 @@ constexpr int kNotOpen = -1;
 constexpr int kNotThere = -2;
 
 // The generation tells a descriptor from a later one with the same number.
-struct Maps {
+struct alignas(8) Maps {  // what one instruction can exchange
   int fd = kNotOpen;
   std::uint32_t generation = 0;
 };
-constinit std::atomic<Maps> maps;
+constinit std::atomic<Maps> kept_maps;
 static_assert(std::atomic<Maps>::is_always_lock_free);
 
 void forget_in_child() {
-  const Maps parents = maps.load();
+  const Maps parents = kept_maps.load();
   if (parents.fd < 0) {
     return;
   }
-  maps.store({kNotOpen, parents.generation + 1});
+  kept_maps.store({kNotOpen, parents.generation + 1});
   ProcmapQuery query = {};
   query.size = sizeof query;
   if (!is_foreign(ask(parents.fd, query))) {
@@ -107,7 +107,7 @@ Maps reopen(Maps found) {
         errno == ENOENT || errno == EACCES || errno == EPERM;
     opened.fd = is_lasting ? kNotThere : kNotOpen;
   }
-  if (!maps.compare_exchange_strong(found, opened)) {
+  if (!kept_maps.compare_exchange_strong(found, opened)) {
     if (opened.fd >= 0) {
       ::close(opened.fd);
     }
@@ -119,7 +119,8 @@ Maps reopen(Maps found) {
 // The kernel does not know the ioctl.
 void give_up(Maps found) {
   const int fd = found.fd;
-  if (maps.compare_exchange_strong(found, {kNotThere, found.generation + 1})) {
+  if (kept_maps.compare_exchange_strong(found,
+                                        {kNotThere, found.generation + 1})) {
     ::close(fd);
   }
 }
@@ -127,7 +128,7 @@ void give_up(Maps found) {
 }  // namespace
 
 std::optional<MappedRange> mapped_range_at(std::uintptr_t address) {
-  Maps found = maps.load();
+  Maps found = kept_maps.load();
   if (found.fd == kNotThere) {
     return std::nullopt;
   }
