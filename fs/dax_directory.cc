@@ -181,6 +181,13 @@ Result<struct statvfs> DaxNode::file_system_status() {
 Result<std::unique_ptr<OpenFile>> DaxNode::open(int flags,
                                                 const Caller& /*caller*/) {
   const Access access = access_of(flags);
+  Result<DaxDevice> device = facts();
+  if (!device) {
+    return pass_on(device);
+  }
+  if (device->is_unbound()) {  // even if the memory of old is still there
+    return fail(ENXIO, "opening " + name_ + ", which has no driver");
+  }
   const pmem::Lock lock(mutex_);
   std::shared_ptr<DaxData> data = data_.lock();
   if (data == nullptr ||

@@ -55,7 +55,7 @@ std::optional<std::string> find_deep_flush(std::string directory) {
 }  // namespace
 
 std::string DaxDevice::mode() const {
-  if (driver == "device_dax") {
+  if (driver == "device_dax" || (!is_on_bus && driver.empty())) {
     return "devdax";
   }
   if (driver == "kmem") {
@@ -82,6 +82,9 @@ Result<DaxDevice> read_dax_device(dev_t device, const std::string& sysfs_root) {
   facts.number = device;
   facts.name = last_component(*directory);
   facts.driver = link_target(*directory + "/driver");
+  const std::optional<std::string> subsystem =
+      real_path(*directory + "/subsystem");
+  facts.is_on_bus = !subsystem || subsystem->ends_with("/bus/dax");
   const std::optional<std::int64_t> size = read_number(*directory + "/size");
   if (!size || *size < 0) {
     return fail(EIO, "reading the size of the Device DAX at " + *directory);

@@ -49,6 +49,10 @@ Result<Source> Source::adopt(UniqueFd fd, Access access,
   if (!device) {
     return pass_on(device);
   }
+  if (device->is_unbound()) {
+    return fail(ENXIO, "mapping the Device DAX " + device->name +
+                           ", which has no driver");
+  }
   return Source(std::move(fd), access, std::move(*device));
 }
 

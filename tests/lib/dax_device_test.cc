@@ -87,6 +87,9 @@ TEST(DaxDevice, HasTheAlignmentOfItsRegionOnOldKernels) {
   ASSERT_TRUE(device) << device.error().message();
   EXPECT_EQ(device->size_bytes, 8388608U);
   EXPECT_EQ(device->align_bytes, 4096U);
+  // It has no driver there, and is in use for all that.
+  EXPECT_FALSE(device->is_unbound());
+  EXPECT_EQ(device->mode(), "devdax");
 }
 
 struct DriverRow {

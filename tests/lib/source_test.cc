@@ -254,6 +254,16 @@ TEST_F(SourceOfDeviceDax, IsEioWithoutASize) {
   EXPECT_EQ(source.error().code, EIO);
 }
 
+// Its node may open, but mmap(2) would crash the kernel.
+TEST_F(SourceOfDeviceDax, IsEnxioWithoutADriver) {
+  add_dax({.driver = std::nullopt});
+  const Result<Source> source =
+      Source::open(node_, Access::kReadWrite, sysfs_.root());
+  ASSERT_FALSE(source);
+  EXPECT_EQ(source.error().code, ENXIO);
+  EXPECT_NE(source.error().doing.find("no driver"), std::string::npos);
+}
+
 TEST_F(SourceOfDeviceDax, IsRefusedWhereSysfsDoesNotKnowIt) {
   const Result<Source> source =
       Source::open(node_, Access::kReadWrite, sysfs_.root());

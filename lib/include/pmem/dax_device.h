@@ -20,13 +20,18 @@ namespace pmem {
 inline constexpr const char* kSysfsRoot = "/sys";
 
 struct DaxDevice {
-  dev_t number = 0;    // of the character device
-  std::string name;    // "dax0.0"
-  std::string driver;  // "device_dax", "kmem", "fsdev_dax"; "" if unbound
+  dev_t number = 0;       // of the character device
+  std::string name;       // "dax0.0"
+  std::string driver;     // "device_dax", "kmem", "fsdev_dax"; "" if unbound
+  bool is_on_bus = true;  // else of the class of kernels before 5.1: no drivers
   std::uint64_t size_bytes = 0;
   std::uint64_t align_bytes = 0;
   std::optional<int> numa_node;    // where the kernel tells
   std::optional<int> target_node;  // where the kernel tells
+
+  // Without a driver. Its node may open while somebody still has the device
+  // open, but mmap(2) then crashes the kernel (Linux 6.1 and 6.12).
+  [[nodiscard]] bool is_unbound() const { return is_on_bus && driver.empty(); }
 
   // How the device is used: "devdax", "system-ram", "famfs", "unbound", or the
   // driver's name when it is none of those that are known.

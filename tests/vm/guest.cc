@@ -1,0 +1,52 @@
+#include "vm/guest.h"
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <stdexcept>
+
+#include "support/command.h"
+
+namespace vm {
+namespace {
+
+void run_or_throw(const std::vector<std::string>& command) {
+  const support::CommandResult ran = support::run_command(command);
+  if (ran.exit_status != 0) {
+    throw std::runtime_error(command.front() + ": " + ran.output);
+  }
+}
+
+}  // namespace
+
+std::string place(const std::string& name) {
+  const char* found = std::getenv(name.c_str());
+  if (found == nullptr || *found == '\0') {
+    throw std::runtime_error("the guest has no " + name);
+  }
+  return found;
+}
+
+pmem::DaxDevice facts_of(const std::string& node) {
+  struct stat status = {};
+  if (::stat(node.c_str(), &status) != 0) {
+    throw std::runtime_error(node + " is not there");
+  }
+  pmem::Result<pmem::DaxDevice> facts =
+      pmem::read_dax_device(status.st_rdev, pmem::kSysfsRoot);
+  if (!facts) {
+    throw std::runtime_error(facts.error().message());
+  }
+  return *facts;
+}
+
+FreshExt4::FreshExt4(const std::string& options) {
+  run_or_throw({"mkfs.ext4", "-q", "-F", "-b", "4096", place("BLOCK")});
+  run_or_throw(
+      {"mount", "-t", "ext4", "-o", options, place("BLOCK"), folder_.path()});
+}
+
+FreshExt4::~FreshExt4() { ::umount2(folder_.path().c_str(), MNT_DETACH); }
+
+}  // namespace vm

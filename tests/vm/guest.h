@@ -1,0 +1,43 @@
+// The guest that scripts/vm boots: what persistent memory it has, and under
+// which names the environment tells where. Free functions; any thread.
+#pragma once
+
+#include <string>
+
+#include "pmem/dax_device.h"
+#include "support/temp_dir.h"
+
+namespace vm {
+
+// A name is one of these:
+//   DEVDAX, DEVDAX4K  the nodes of Device DAX on an NVDIMM, aligned to 2 MiB
+//   and
+//                     to 4 KiB
+//   HMEM              that of one on memory for special use, with no region of
+//   an
+//                     NVDIMM above it
+//   EXT4, XFS         folders on file systems that are mounted with DAX
+//   BLOCK             the node of a pmem block device, for a test to use
+// Throws std::runtime_error where the environment does not tell it.
+[[nodiscard]] std::string place(const std::string& name);
+
+// The facts of a node of Device DAX. Throws std::runtime_error when there are
+// none.
+[[nodiscard]] pmem::DaxDevice facts_of(const std::string& node);
+
+// A fresh ext4 on BLOCK for the length of a scope, mounted with `options`. One
+// at a time. Throws std::runtime_error.
+class FreshExt4 {
+ public:
+  explicit FreshExt4(const std::string& options);
+  FreshExt4(const FreshExt4&) = delete;
+  FreshExt4& operator=(const FreshExt4&) = delete;
+  ~FreshExt4();
+
+  [[nodiscard]] std::string path() const { return folder_.path(); }
+
+ private:
+  support::TempDir folder_;
+};
+
+}  // namespace vm
