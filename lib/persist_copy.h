@@ -17,6 +17,8 @@
 //   kMostLines            how many it can hold: a power of two
 //   kEvenLines            how many keep reads and writes evenly mixed
 //   Pattern, pattern, fill_line
+//   copy_tail, fill_tail  store less than a line at the beginning of one around
+//                         the caches, if they can at once; else false
 //
 // Short pieces are loaded whole before anything is stored, by words that meet
 // or overlap in the middle. So they need neither a loop nor care for overlaps,
@@ -76,7 +78,12 @@ struct ScalarWord {
 using Word1 = ScalarWord<std::uint8_t, void>;
 using Word2 = ScalarWord<std::uint16_t, Word1>;
 using Word4 = ScalarWord<std::uint32_t, Word2>;
-using Word8 = ScalarWord<std::uint64_t, Word4>;
+struct Word8 : ScalarWord<std::uint64_t, Word4> {
+  [[gnu::always_inline]] static void stream(std::byte* to, Value value) {
+    _mm_stream_si64(reinterpret_cast<long long*>(to),
+                    static_cast<long long>(value));
+  }
+};
 
 template <typename Word>
 [[gnu::always_inline]] inline void put(std::byte* to,
@@ -299,7 +306,9 @@ struct Copier {
       Lines::fill_line(to, pattern);
       to += kCacheLineBytes;
     }
-    fill_end(to, value, cut.tail);
+    if (!Lines::fill_tail(to, value, cut.tail)) {
+      fill_end(to, value, cut.tail);
+    }
   }
 
   // What lies outside whole lines; within one line.
@@ -309,6 +318,15 @@ struct Copier {
     if (length > 0) {
       move_cached<Word>(to, from, length);
       flush_lines<Flush>(to, length);
+    }
+  }
+
+  // At a line's beginning a single streaming store may do.
+  [[gnu::always_inline]] static void copy_tail(std::byte* to,
+                                               const std::byte* from,
+                                               std::size_t length) {
+    if (!Lines::copy_tail(to, from, length)) {
+      copy_end(to, from, length);
     }
   }
 
@@ -331,7 +349,7 @@ struct Copier {
       stream_lines_forward<Lines::kEvenLines>(to, from, cut.lines);
     }
     const std::size_t done = cut.lines * kCacheLineBytes;
-    copy_end(to + done, from + done, cut.tail);
+    copy_tail(to + done, from + done, cut.tail);
   }
 
   // Takes the ends of both ranges.
@@ -339,7 +357,7 @@ struct Copier {
                               const Cut& cut) {
     to -= cut.tail;
     from -= cut.tail;
-    copy_end(to, from, cut.tail);
+    copy_tail(to, from, cut.tail);
     if (wants_most_lines(to, from, cut.lines)) {
       stream_lines_backward<Lines::kMostLines>(to, from, cut.lines);
     } else {
@@ -412,11 +430,45 @@ struct StreamedLines {
     }
   }
 
+  [[gnu::always_inline]] static bool copy_tail(std::byte* to,
+                                               const std::byte* from,
+                                               std::size_t length) {
+    return stream_one<Word>(
+        to, length, [from]<typename Any>(Any) { return Any::load(from); });
+  }
+  [[gnu::always_inline]] static bool fill_tail(std::byte* to, int value,
+                                               std::size_t length) {
+    return stream_one<Word>(
+        to, length, [value]<typename Any>(Any) { return Any::splat(value); });
+  }
+
+ private:
   [[gnu::always_inline]] static void stream(std::byte* to,
                                             typename Word::Value value) {
-    Word::stream(to, value);
+    stream_word<Word>(to, value);
+  }
+  template <typename Any>
+  [[gnu::always_inline]] static void stream_word(std::byte* to,
+                                                 typename Any::Value value) {
+    Any::stream(to, value);
     keep_order();
-    store_hook::streamed(to, Word::kBytes);
+    store_hook::streamed(to, Any::kBytes);
+  }
+  // Streams one word, if one has just this length and is not a whole line.
+  template <typename Any, typename Value>
+  [[gnu::always_inline]] static bool stream_one(std::byte* to,
+                                                std::size_t length,
+                                                const Value& value) {
+    if constexpr (Any::kBytes < kCacheLineBytes) {
+      if (length == Any::kBytes) {
+        stream_word<Any>(to, value(Any{}));
+        return true;
+      }
+    }
+    if constexpr (Any::kBytes > 8) {
+      return stream_one<typename Any::Narrower>(to, length, value);
+    }
+    return false;
   }
 };
 

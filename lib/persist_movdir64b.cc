@@ -40,6 +40,14 @@ struct DirectLines {
     _movdir64b(to, pattern.bytes);
     store_hook::streamed(to, kCacheLineBytes);
   }
+  static bool copy_tail(std::byte* /*to*/, const std::byte* /*from*/,
+                        std::size_t /*length*/) {
+    return false;
+  }
+  static bool fill_tail(std::byte* /*to*/, int /*value*/,
+                        std::size_t /*length*/) {
+    return false;
+  }
 };
 
 }  // namespace

@@ -21,6 +21,7 @@
 #include "support/row_name.h"
 #include "support/sanitizers.h"
 #include "support/store_recorder.h"
+#include "support/streamed_lines.h"
 
 namespace {
 
@@ -416,20 +417,22 @@ class EachBackend : public ::testing::TestWithParam<BackendRow> {
 // With a back-end that does not flush the same check fails: a flush that is
 // removed in the code is found.
 TEST_P(EachBackend, IsDurableIfAndOnlyIfItFlushes) {
-  const bool streams_all_lines =
-      GetParam().streams && GetParam().backend != &pmem::kPortable;
+  const CopyBackend& backend = *GetParam().backend;
   for (const Target& target : targets()) {
+    const std::size_t first = target.begin / kLine * kLine;
+    bool needs_no_flush = GetParam().streams;
+    for (std::size_t line = first; line < target.end(); line += kLine) {
+      needs_no_flush =
+          needs_no_flush &&
+          support::streams_line(backend, line, target.begin, target.end());
+    }
     for (const auto& call : {copy, fill}) {
       const Recording recording = record([&](const Memory& memory) {
         call(memory.at(target.begin), target.length);
       });
-      const bool has_ends =
-          target.begin % kLine != 0 || target.length % kLine != 0;
-      const bool is_durable = GetParam().flush != FlushKind::kNone ||
-                              (streams_all_lines && !has_ends);
       ASSERT_EQ(find_violation(recording, target).find("may be lost") ==
                     std::string::npos,
-                is_durable)
+                GetParam().flush != FlushKind::kNone || needs_no_flush)
           << target.in_words();
     }
   }
@@ -475,28 +478,21 @@ TEST_P(EachBackend, StreamsWholeLinesAroundTheCaches) {
         flushed.insert(event.begin / kLine);
       }
     }
-    std::set<std::size_t> whole;
-    std::set<std::size_t> touched;
-    for (std::size_t line = 0; line < kMemoryBytes / kLine; ++line) {
-      if (line * kLine >= target.begin && (line + 1) * kLine <= target.end()) {
-        whole.insert(line);
-      }
-      if ((line + 1) * kLine > target.begin && line * kLine < target.end()) {
-        touched.insert(line);
-      }
+    std::set<std::size_t> to_stream;
+    std::set<std::size_t> to_flush;
+    for (std::size_t line = target.begin / kLine; line * kLine < target.end();
+         ++line) {
+      const bool streams =
+          GetParam().streams &&
+          support::streams_line(*GetParam().backend, line * kLine, target.begin,
+                                target.end());
+      (streams ? to_stream : to_flush).insert(line);
     }
-    const bool streams =
-        GetParam().streams && GetParam().backend != &pmem::kPortable;
-    ASSERT_EQ(streamed, streams ? whole : std::set<std::size_t>());
-    if (streams) {
-      for (const std::size_t line : whole) {
-        touched.erase(line);
-      }
+    if (GetParam().flush == FlushKind::kNone) {
+      to_flush.clear();
     }
-    ASSERT_EQ(flushed, GetParam().flush == FlushKind::kNone
-                           ? std::set<std::size_t>()
-                           : touched)
-        << target.in_words();
+    ASSERT_EQ(streamed, to_stream) << target.in_words();
+    ASSERT_EQ(flushed, to_flush) << target.in_words();
   }
 }
 

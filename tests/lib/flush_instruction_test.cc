@@ -24,6 +24,7 @@
 #include "pmem/persist.h"
 #include "support/instruction.h"
 #include "support/sanitizers.h"
+#include "support/streamed_lines.h"
 
 namespace pmem {
 namespace {
@@ -216,8 +217,8 @@ TEST_P(FlushInstructions, FlushTheEndsOfStreams) {
       std::map<std::uint64_t, int> ends = lines_of(begin, range.length);
       const auto address = reinterpret_cast<std::uintptr_t>(begin);
       std::erase_if(ends, [&](const auto& line) {
-        return line.first >= address &&
-               line.first + kLine <= address + range.length;
+        return support::streams_line(*copier, line.first, address,
+                                     address + range.length);
       });
       const auto copied = trace(
           [&] { functions.stream_copy(begin, source_.data(), range.length); });
