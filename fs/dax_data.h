@@ -53,6 +53,11 @@ class DaxData : public FileData {
   [[nodiscard]] bool is_writable() const { return mapping_.writable(); }
   [[nodiscard]] std::uint64_t size() const { return mapping_.length_bytes(); }
 
+  // Of the device.
+  [[nodiscard]] dev_t number() const {
+    return mapping_.dax_number().value_or(0);
+  }
+
  private:
   explicit DaxData(pmem::Mapping mapping) : mapping_(std::move(mapping)) {}
 

@@ -198,6 +198,9 @@ Result<std::unique_ptr<OpenFile>> DaxNode::open(int flags,
       return pass_on(opened);
     }
     data = std::move(*opened);
+    if (data->number() != number_) {
+      return fail(ENXIO, "opening " + name_ + ": its node is another's");
+    }
     data_ = data;
   }
   auto file = std::make_unique<OpenFile>();

@@ -65,7 +65,7 @@ Result<std::shared_ptr<Region>> Region::adopt(UniqueFd fd) {
   return region;
 }
 
-Region::~Region() { settle_times(); }
+Region::~Region() { Region::settle_times(); }
 
 Result<void> Region::allow(int path_fd, Access access) {
   const pmem::Lock lock(mutex_);

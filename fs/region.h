@@ -40,7 +40,7 @@
 
 namespace pmemfs {
 
-class Region : public FileData {
+class Region final : public FileData {
  public:
   // How a write beyond the end makes the file longer.
   enum class Growth {

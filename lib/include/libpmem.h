@@ -101,9 +101,9 @@ int pmem_msync(const void* addr, size_t len);
 void pmem_flush(const void* addr, size_t len);
 void pmem_drain(void);
 
-/* What pmem_flush, pmem_drain and pmem_persist do, and beyond: deep means out of
- * the buffers of the memory controller too, for programs that must survive the
- * failure of a platform's promise to empty these at power loss. It takes a
+/* What pmem_flush, pmem_drain and pmem_persist do, and beyond: deep means out
+ * of the buffers of the memory controller too, for programs that must survive
+ * the failure of a platform's promise to empty these at power loss. It takes a
  * system call.
  *
  * pmem_deep_flush writes the cache lines back even where the platform or

@@ -186,6 +186,18 @@ TEST_F(DaxDirectoryTest, SharesTheMemoryAmongThoseWhoHaveItOpen) {
   EXPECT_EQ(got, bytes);
 }
 
+TEST_F(DaxDirectoryTest, RefusesANodeThatIsAnothers) {
+  const std::string node = directory_ / "dax3.0";
+  ASSERT_EQ(::mknod(node.c_str(), S_IFCHR | 0600, kZero), 0);
+  sysfs_.add_dax(::makedev(252, 9), {.name = "dax3.0"});
+  const auto mounted = file_system({all_});
+  const Result<Entry> entry = mounted->root().lookup("dax3.0");
+  ASSERT_TRUE(entry);
+  // As for a device without a node, the mode is root's alone.
+  EXPECT_EQ(entry->attributes.st_mode, S_IFREG | 0600U);
+  EXPECT_EQ(error_of(entry->node->open(O_RDONLY, kRoot)), ENXIO);
+}
+
 TEST_F(DaxDirectoryTest, SaysThatADeviceIsGone) {
   const auto mounted = file_system({all_});
   const Result<Entry> entry = mounted->root().lookup("dax0.0");

@@ -24,8 +24,7 @@ TEST(IsWithin, ComparesWholeComponents) {
 }
 
 TEST(MountpointOutsideSources, IsRefusedInAnyOfThem) {
-  const std::vector<SourceSpec> sources = {{"a", "/srv/a"},
-                                                {"b", "/srv/b"}};
+  const std::vector<SourceSpec> sources = {{"a", "/srv/a"}, {"b", "/srv/b"}};
   EXPECT_TRUE(check_outside_sources("/mnt", sources));
   EXPECT_TRUE(check_outside_sources("/srv", sources));
   const Outcome<void> inside = check_outside_sources("/srv/b/m", sources);
