@@ -7,7 +7,6 @@
 #include <algorithm>
 
 #include "pmem/fault_guard.h"
-#include "pmem/persist.h"
 #include "pmem/source.h"
 
 namespace pmemfs {

@@ -62,8 +62,7 @@ struct statvfs status_of_devices(std::uint64_t bytes, std::uint64_t files) {
   return status;
 }
 
-Result<struct stat> attributes_of(const DaxDevice& device,
-                                  const DaxOptions& options) {
+struct stat attributes_of(const DaxDevice& device, const DaxOptions& options) {
   struct stat status = {};
   const std::string node = options.dev_root + "/" + device.name;
   if (::stat(node.c_str(), &status) != 0 || status.st_rdev != device.number) {
@@ -88,10 +87,7 @@ Result<Entry> look_up_device(const std::string& name, const DaxOptions& options,
   if (!device) {
     return fail(ENOENT, "lookup of a device");
   }
-  Result<struct stat> status = attributes_of(*device, options);
-  if (!status) {
-    return pass_on(status);
-  }
+  const struct stat status = attributes_of(*device, options);
   const auto is_same = [&](const Node& node) {
     // Nodes without a device of their own are all of this file.
     const auto* dax_node = dynamic_cast<const DaxNode*>(&node);
@@ -101,14 +97,9 @@ Result<Entry> look_up_device(const std::string& name, const DaxOptions& options,
     return std::make_unique<DaxNode>(name, device->number, options);
   };
   Entry entry;
-  entry.node = nodes.look_up({0, status->st_ino}, is_same, make);
-  entry.attributes = *status;
+  entry.node = nodes.look_up({0, status.st_ino}, is_same, make);
+  entry.attributes = status;
   return entry;
-}
-
-Access access_of(int open_flags) {
-  return (open_flags & O_ACCMODE) == O_RDONLY ? Access::kRead
-                                              : Access::kReadWrite;
 }
 
 }  // namespace

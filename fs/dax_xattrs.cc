@@ -62,6 +62,9 @@ using Value = std::optional<std::string>;
 struct DaxXattr {
   std::string_view name;  // without the prefix
   Value (*get)(const DaxFacts& facts);
+  // Not every kernel tells it, so listing has to ask; the others are listed
+  // without mapping the device.
+  bool may_be_missing = false;
 };
 
 constexpr std::array kTable = {
@@ -86,14 +89,16 @@ constexpr std::array kTable = {
         [](const DaxFacts& facts) -> Value { return facts.device.mode(); }},
     DaxXattr{
         "numa_node",
-        [](const DaxFacts& facts) { return number(facts.device.numa_node); }},
+        [](const DaxFacts& facts) { return number(facts.device.numa_node); },
+        true},
     DaxXattr{"path", [](const DaxFacts& facts) -> Value { return facts.path; }},
     DaxXattr{"reason",
              [](const DaxFacts& facts) -> Value { return reason(facts); }},
     DaxXattr{"sparse", [](const DaxFacts&) -> Value { return "0"; }},
     DaxXattr{
         "target_node",
-        [](const DaxFacts& facts) { return number(facts.device.target_node); }},
+        [](const DaxFacts& facts) { return number(facts.device.target_node); },
+        true},
 };
 
 }  // namespace
@@ -115,9 +120,7 @@ Result<std::string> get_dax_xattr(const DaxFacts& facts,
 std::string list_dax_xattrs(const DaxFacts& facts) {
   std::string names;
   for (const DaxXattr& entry : kTable) {
-    const bool may_lack_value =
-        entry.name == "numa_node" || entry.name == "target_node";
-    if (!may_lack_value || entry.get(facts)) {
+    if (!entry.may_be_missing || entry.get(facts)) {
       names += kXattrPrefix;
       names += entry.name;
       names += '\0';

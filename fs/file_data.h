@@ -5,12 +5,15 @@
 // thread, several at a time.
 #pragma once
 
+#include <fcntl.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "fs/caller.h"
 #include "pmem/result.h"
+#include "pmem/source.h"
 
 namespace pmemfs {
 
@@ -23,6 +26,13 @@ struct WriteRequest {
   // Set if the writer may not keep set-id bits alive; outlives the call.
   const Caller* unprivileged_writer = nullptr;
 };
+
+// What open(2) flags ask of the data. Who only writes reads, too: a mapping
+// that can be written is readable.
+[[nodiscard]] inline pmem::Access access_of(int open_flags) {
+  return (open_flags & O_ACCMODE) == O_RDONLY ? pmem::Access::kRead
+                                              : pmem::Access::kReadWrite;
+}
 
 class FileData {
  public:

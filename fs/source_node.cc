@@ -49,11 +49,6 @@ UniqueFd reopen(int path_fd, int flags) {
   return UniqueFd(::open(ProcPath(path_fd).c_str(), flags | O_CLOEXEC));
 }
 
-Access access_of(int open_flags) {
-  return (open_flags & O_ACCMODE) == O_RDONLY ? Access::kRead
-                                              : Access::kReadWrite;
-}
-
 Result<void> check(int status, const char* doing) {
   if (status != 0) {
     return fail_errno(doing);

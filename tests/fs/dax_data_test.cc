@@ -39,6 +39,15 @@ int error_of(const Result<Value>& result) {
   return result ? 0 : result.error().code;
 }
 
+Result<std::size_t> write_to(FileData& data, std::uint64_t offset,
+                             const Bytes& bytes, bool at_end) {
+  WriteRequest request;
+  request.offset_bytes = offset;
+  request.bytes = bytes;
+  request.at_end = at_end;
+  return data.write(request);
+}
+
 class DaxDataTest : public support::FakeDaxNodeTest {
  protected:
   void SetUp() override {
@@ -59,11 +68,7 @@ class DaxDataTest : public support::FakeDaxNodeTest {
 
   Result<std::size_t> write(std::uint64_t offset, const Bytes& bytes,
                             bool at_end = false) {
-    WriteRequest request;
-    request.offset_bytes = offset;
-    request.bytes = bytes;
-    request.at_end = at_end;
-    return data_->write(request);
+    return write_to(*data_, offset, bytes, at_end);
   }
 
   [[nodiscard]] Bytes read(std::uint64_t offset, std::size_t length) const {
@@ -238,11 +243,7 @@ class TruncatedDaxDataTest : public DaxDataTest {
 
   Result<std::size_t> write_to_file(std::uint64_t offset, const Bytes& bytes,
                                     bool at_end = false) {
-    WriteRequest request;
-    request.offset_bytes = offset;
-    request.bytes = bytes;
-    request.at_end = at_end;
-    return file_->write(request);
+    return write_to(*file_, offset, bytes, at_end);
   }
 
   std::shared_ptr<TruncatedDaxData> file_;
