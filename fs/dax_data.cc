@@ -6,36 +6,19 @@
 
 #include <algorithm>
 
-#include "pmem/fault_guard.h"
 #include "pmem/source.h"
 
 namespace pmemfs {
-namespace {
 
 using pmem::fail;
 using pmem::Fault;
 using pmem::pass_on;
 using pmem::Result;
 
-// What was done before the fault, if that is anything.
-Result<std::size_t> done_before(const std::optional<Fault>& fault,
-                                const std::byte* begin, std::size_t length,
-                                const char* doing) {
-  if (!fault) {
-    return length;
-  }
-  if (fault->address <= begin) {
-    return fail(EIO, doing);
-  }
-  const auto before = static_cast<std::size_t>(fault->address - begin);
-  return std::min(before, length);
-}
-
-}  // namespace
-
 Result<std::shared_ptr<DaxData>> DaxData::open(const std::string& path,
                                                pmem::Access access,
-                                               const std::string& sysfs_root) {
+                                               const std::string& sysfs_root,
+                                               const std::string& dev_root) {
   Result<pmem::Source> source = pmem::Source::open(path, access, sysfs_root);
   if (!source) {
     return pass_on(source);
@@ -49,16 +32,36 @@ Result<std::shared_ptr<DaxData>> DaxData::open(const std::string& path,
   if (!mapping) {
     return pass_on(mapping);
   }
-  return std::shared_ptr<DaxData>(new DaxData(std::move(*mapping)));
+  return std::shared_ptr<DaxData>(new DaxData(
+      std::move(*mapping), *source->dax_device(), sysfs_root, dev_root));
+}
+
+// What was done before the fault, if that is anything.
+Result<std::size_t> DaxData::done_before(const std::optional<Fault>& fault,
+                                         const std::byte* begin,
+                                         std::size_t length,
+                                         const char* doing) {
+  if (!fault) {
+    return length;
+  }
+  bad_blocks_.look();  // the kernel may have learnt of one by this fault
+  if (fault->address <= begin) {
+    return fail(EIO, doing);
+  }
+  const auto before = static_cast<std::size_t>(fault->address - begin);
+  return std::min(before, length);
 }
 
 Result<std::size_t> DaxData::read(std::uint64_t offset_bytes,
                                   std::span<std::byte> to) {
-  if (offset_bytes >= size()) {
+  if (to.empty() || offset_bytes >= size()) {
     return std::size_t{0};
   }
-  const std::size_t length =
-      std::min<std::uint64_t>(to.size(), size() - offset_bytes);
+  const std::size_t length = bad_blocks_.readable(
+      offset_bytes, std::min<std::uint64_t>(to.size(), size() - offset_bytes));
+  if (length == 0) {
+    return fail(EIO, "reading a bad block of a Device DAX");
+  }
   const auto from = mapping_.bytes().subspan(offset_bytes, length);
   return done_before(pmem::guarded_read(to.first(length), from), from.data(),
                      length, "reading a Device DAX");
@@ -75,8 +78,11 @@ Result<std::size_t> DaxData::write(const WriteRequest& request) {
   if (offset >= size()) {
     return fail(ENOSPC, "writing beyond the end of a Device DAX");
   }
-  const std::size_t length =
-      std::min<std::uint64_t>(request.bytes.size(), size() - offset);
+  const std::size_t length = bad_blocks_.writable(
+      offset, std::min<std::uint64_t>(request.bytes.size(), size() - offset));
+  if (length == 0) {
+    return fail(EIO, "writing to a bad block of a Device DAX");
+  }
   const auto to = mapping_.writable_bytes().subspan(offset, length);
   return done_before(
       pmem::guarded_durable_write(to, request.bytes.first(length)), to.data(),
@@ -107,9 +113,13 @@ Result<void> DaxData::allocate(int mode, std::uint64_t offset_bytes,
   if (kind == 0) {
     return {};
   }
+  if (bad_blocks_.writable(offset_bytes, length_bytes) < length_bytes) {
+    return fail(EIO, "zeroing a bad block of a Device DAX");
+  }
   const auto zeroed =
       mapping_.writable_bytes().subspan(offset_bytes, length_bytes);
   if (pmem::guarded_durable_zero(zeroed)) {
+    bad_blocks_.look();
     return fail(EIO, "zeroing a part of a Device DAX");
   }
   return {};

@@ -4,9 +4,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "fs/file_data.h"
+#include "fs/known_bad_blocks.h"
+#include "pmem/fault_guard.h"
 #include "pmem/mapping.h"
 #include "pmem/mutex.h"
 
@@ -14,19 +17,22 @@ namespace pmemfs {
 
 class DaxData : public FileData {
  public:
-  // `sysfs_root` as in dax_device.h. Errors: those of open(2) and mmap(2):
-  // ENXIO for a device that is not to be mapped now (system-ram, unbound),
-  // EACCES, EPERM, EINVAL (what is at the path is no Device DAX).
+  // `sysfs_root` as in dax_device.h, `dev_root` as in bad_blocks.h. Errors:
+  // those of open(2) and mmap(2): ENXIO for a device that is not to be mapped
+  // now (system-ram, unbound), EACCES, EPERM, EINVAL (what is at the path is no
+  // Device DAX).
   [[nodiscard]] static pmem::Result<std::shared_ptr<DaxData>> open(
       const std::string& path, pmem::Access access,
-      const std::string& sysfs_root);
+      const std::string& sysfs_root,
+      const std::string& dev_root = pmem::kDevRoot);
 
-  // Short before bytes that the memory does not give (EIO if they are the
-  // first).
+  // Short before bad blocks, known ones and others (EIO if they are the first).
   [[nodiscard]] pmem::Result<std::size_t> read(
       std::uint64_t offset_bytes, std::span<std::byte> to) override;
 
-  // ENOSPC at or beyond the end, short across it.
+  // ENOSPC at or beyond the end, short across it. Known bad blocks that are
+  // overwritten as a whole are cleared, where the platform can; before others
+  // it is short (EIO if they are the first).
   [[nodiscard]] pmem::Result<std::size_t> write(
       const WriteRequest& request) override;
 
@@ -35,7 +41,8 @@ class DaxData : public FileData {
       std::uint64_t length_bytes) override;
 
   // Mode 0 and KEEP_SIZE have nothing to do, ZERO_RANGE and PUNCH_HOLE zero.
-  // ENOSPC beyond the end, EOPNOTSUPP for other modes.
+  // ENOSPC beyond the end, EOPNOTSUPP for other modes, EIO with bad blocks in
+  // the range that cannot be cleared.
   [[nodiscard]] pmem::Result<void> allocate(int mode,
                                             std::uint64_t offset_bytes,
                                             std::uint64_t length_bytes,
@@ -59,9 +66,17 @@ class DaxData : public FileData {
   }
 
  private:
-  explicit DaxData(pmem::Mapping mapping) : mapping_(std::move(mapping)) {}
+  DaxData(pmem::Mapping mapping, const pmem::DaxDevice& device,
+          const std::string& sysfs_root, const std::string& dev_root)
+      : mapping_(std::move(mapping)),
+        bad_blocks_(device, sysfs_root, dev_root) {}
+
+  pmem::Result<std::size_t> done_before(const std::optional<pmem::Fault>& fault,
+                                        const std::byte* begin,
+                                        std::size_t length, const char* doing);
 
   pmem::Mapping mapping_;
+  KnownBadBlocks bad_blocks_;
 };
 
 // A device that was opened with O_TRUNC. It keeps its bytes and its size; but

@@ -184,7 +184,7 @@ Result<std::unique_ptr<OpenFile>> DaxNode::open(int flags,
   if (data == nullptr ||
       (access == Access::kReadWrite && !data->is_writable())) {
     Result<std::shared_ptr<DaxData>> opened =
-        DaxData::open(path(), access, options_.sysfs_root);
+        DaxData::open(path(), access, options_.sysfs_root, options_.dev_root);
     if (!opened) {
       return pass_on(opened);
     }

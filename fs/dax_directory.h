@@ -27,7 +27,7 @@ namespace pmemfs {
 // their own.
 struct DaxOptions {
   std::string sysfs_root = pmem::kSysfsRoot;
-  std::string dev_root = "/dev";
+  std::string dev_root = pmem::kDevRoot;
   bool list_virtual_xattrs = true;
 };
 

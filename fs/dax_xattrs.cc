@@ -3,7 +3,9 @@
 #include <array>
 #include <optional>
 
+#include "fs/file_xattrs.h"
 #include "fs/xattr_table.h"
+#include "pmem/bad_blocks.h"
 #include "pmem/environment.h"
 #include "pmem/mapping.h"
 #include "pmem/source.h"
@@ -53,50 +55,48 @@ std::string reason(const DaxFacts& facts) {
   return in_words(mapping->reason(), pmem::is_pmem_forced());
 }
 
-std::optional<std::string> number(std::optional<int> value) {
-  return value ? std::optional(std::to_string(*value)) : std::nullopt;
+using Value = Result<std::string>;
+using Row = VirtualXattr<const DaxFacts>;
+
+Value number(std::optional<int> value) {
+  return value ? Value(std::to_string(*value)) : Value(not_told());
 }
 
-using Value = std::optional<std::string>;
-
-struct DaxXattr {
-  std::string_view name;  // without the prefix
-  Value (*get)(const DaxFacts& facts);
-  // Not every kernel tells it, so listing has to ask; the others are listed
-  // without mapping the device.
-  bool may_be_missing = false;
-};
+Value bad_blocks(const DaxFacts& facts) {
+  const Result<pmem::BadBlocks> blocks =
+      pmem::bad_blocks_of(facts.device, facts.sysfs_root);
+  if (!blocks) {
+    return missing_if_unsupported(blocks.error());
+  }
+  return pmem::in_words(*blocks);
+}
 
 constexpr std::array kTable = {
-    DaxXattr{"align",
-             [](const DaxFacts& facts) -> Value {
-               return std::to_string(facts.device.align_bytes);
-             }},
-    DaxXattr{"allocated",
-             [](const DaxFacts& facts) -> Value {
-               return std::to_string(facts.device.size_bytes);
-             }},
-    DaxXattr{"granularity",
-             [](const DaxFacts& facts) -> Value { return granularity(facts); }},
-    DaxXattr{"is_pmem",
-             [](const DaxFacts& facts) -> Value { return is_pmem(facts); }},
-    DaxXattr{"kind", [](const DaxFacts&) -> Value { return "devdax"; }},
-    DaxXattr{
-        "mapped_length",
+    Row{"align",
+        [](const DaxFacts& facts) -> Value {
+          return std::to_string(facts.device.align_bytes);
+        }},
+    Row{"allocated",
+        [](const DaxFacts& facts) -> Value {
+          return std::to_string(facts.device.size_bytes);
+        }},
+    Row{"bad_blocks", bad_blocks, true},
+    Row{"granularity",
+        [](const DaxFacts& facts) -> Value { return granularity(facts); }},
+    Row{"is_pmem",
+        [](const DaxFacts& facts) -> Value { return is_pmem(facts); }},
+    Row{"kind", [](const DaxFacts&) -> Value { return "devdax"; }},
+    Row{"mapped_length",
         [](const DaxFacts& facts) -> Value { return mapped_length(facts); }},
-    DaxXattr{
-        "mode",
+    Row{"mode",
         [](const DaxFacts& facts) -> Value { return facts.device.mode(); }},
-    DaxXattr{
-        "numa_node",
+    Row{"numa_node",
         [](const DaxFacts& facts) { return number(facts.device.numa_node); },
         true},
-    DaxXattr{"path", [](const DaxFacts& facts) -> Value { return facts.path; }},
-    DaxXattr{"reason",
-             [](const DaxFacts& facts) -> Value { return reason(facts); }},
-    DaxXattr{"sparse", [](const DaxFacts&) -> Value { return "0"; }},
-    DaxXattr{
-        "target_node",
+    Row{"path", [](const DaxFacts& facts) -> Value { return facts.path; }},
+    Row{"reason", [](const DaxFacts& facts) -> Value { return reason(facts); }},
+    Row{"sparse", [](const DaxFacts&) -> Value { return "0"; }},
+    Row{"target_node",
         [](const DaxFacts& facts) { return number(facts.device.target_node); },
         true},
 };
@@ -105,28 +105,11 @@ constexpr std::array kTable = {
 
 Result<std::string> get_dax_xattr(const DaxFacts& facts,
                                   std::string_view name) {
-  for (const DaxXattr& entry : kTable) {
-    if (is_virtual_xattr(name) &&
-        name.substr(kXattrPrefix.size()) == entry.name) {
-      Value value = entry.get(facts);
-      if (value) {
-        return *value;
-      }
-    }
-  }
-  return pmem::fail(ENODATA, "getxattr");
+  return get_from(kTable, facts, name);
 }
 
 std::string list_dax_xattrs(const DaxFacts& facts) {
-  std::string names;
-  for (const DaxXattr& entry : kTable) {
-    if (!entry.may_be_missing || entry.get(facts)) {
-      names += kXattrPrefix;
-      names += entry.name;
-      names += '\0';
-    }
-  }
-  return names;
+  return list_from(kTable, facts);
 }
 
 }  // namespace pmemfs

@@ -16,7 +16,8 @@ struct DaxFacts {
   std::string sysfs_root;
 };
 
-// The value. Errors: ENODATA (no such attribute, or the kernel does not tell).
+// The value. Errors: ENODATA (no such attribute, or the kernel does not tell),
+// and those of finding out.
 [[nodiscard]] pmem::Result<std::string> get_dax_xattr(const DaxFacts& facts,
                                                       std::string_view name);
 

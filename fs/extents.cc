@@ -12,6 +12,7 @@
 #include <cstring>
 #include <iterator>
 #include <optional>
+#include <utility>
 
 namespace pmemfs {
 namespace {
@@ -90,6 +91,24 @@ bool has_holes(int fd, const struct stat& status) {
     return covered < size;
   }
   return static_cast<std::uint64_t>(status.st_blocks) * kStatBlockBytes < size;
+}
+
+std::optional<std::vector<PlacedExtent>> placed_extents(
+    int fd, const struct stat& status) {
+  constexpr std::uint32_t kHasNoPlace =
+      FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC |
+      FIEMAP_EXTENT_DATA_INLINE | FIEMAP_EXTENT_NOT_ALIGNED;
+  std::vector<PlacedExtent> extents;
+  const ByteRange all = {0, static_cast<std::uint64_t>(status.st_size)};
+  const bool has_fiemap =
+      for_each_extent(fd, all, [&](const struct fiemap_extent& extent) {
+        if ((extent.fe_flags & kHasNoPlace) == 0) {
+          extents.push_back(
+              {extent.fe_logical, extent.fe_physical, extent.fe_length});
+        }
+        return true;
+      });
+  return has_fiemap ? std::optional(std::move(extents)) : std::nullopt;
 }
 
 bool read_faults_allocate(int fd) {

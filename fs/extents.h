@@ -11,6 +11,8 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <vector>
 
 #include "pmem/mutex.h"
 #include "pmem/result.h"
@@ -25,6 +27,18 @@ struct ByteRange {
 
 // Whether the file has a hole before its end. `status` is its fstat(2).
 [[nodiscard]] bool has_holes(int fd, const struct stat& status);
+
+// Where a part of a file lies on its block device.
+struct PlacedExtent {
+  std::uint64_t file_offset_bytes = 0;
+  std::uint64_t device_offset_bytes = 0;
+  std::uint64_t length_bytes = 0;
+};
+
+// The parts that have blocks of their own, ascending; nothing where the file
+// system does not tell. `status` is the file's fstat(2).
+[[nodiscard]] std::optional<std::vector<PlacedExtent>> placed_extents(
+    int fd, const struct stat& status);
 
 // Whether a read through a mapping may allocate blocks (tmpfs: the page that a
 // fault in a hole makes stays).

@@ -12,6 +12,7 @@
 #include <climits>
 #include <cstdio>
 
+#include "fs/file_xattrs.h"
 #include "fs/proc_path.h"
 #include "fs/source_directory.h"
 #include "fs/xattr_table.h"
@@ -438,8 +439,7 @@ Result<CreatedFile> SourceNode::open_existing(const char* name, int flags,
   return created;
 }
 
-// --- extended attributes
-// --------------------------------------------------------
+// --- extended attributes ----------------------------------------------------
 
 Result<std::string> SourceNode::get_xattr(const char* name) {
   Result<PathFd> fd = anchor_.open();
@@ -454,7 +454,7 @@ Result<std::string> SourceNode::get_xattr(const char* name) {
     if (!facts) {
       return pass_on(facts);
     }
-    return get_virtual_xattr(*facts, name);
+    return get_file_xattr(*facts, name);
   }
   std::array<char, XATTR_SIZE_MAX> value;
   const ssize_t length =
@@ -485,7 +485,11 @@ Result<std::string> SourceNode::list_xattrs() {
     }
   }
   if (type_ == S_IFREG && tree_.shared().list_virtual_xattrs) {
-    listed += list_virtual_xattrs();
+    Result<FileFacts> facts = FileFacts::create(fd->get());
+    if (!facts) {
+      return pass_on(facts);
+    }
+    listed += list_file_xattrs(*facts);
   }
   return listed;
 }

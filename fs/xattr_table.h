@@ -1,66 +1,84 @@
-// The attributes under user.pmem., from one table that both getxattr and
-// listxattr read.
+// A table of attributes under user.pmem.: one row each with its name and how it
+// is found out, read by both getxattr and listxattr. `Facts` is what the rows
+// find out about: a file, or a device.
 //
-// FileFacts finds out about one file on demand, each fact at most once; it
-// belongs to the thread that asks. The functions may be called from any thread.
+// Templates without state; any thread.
 #pragma once
 
-#include <sys/stat.h>
-
-#include <optional>
+#include <cerrno>
 #include <string>
 #include <string_view>
+#include <utility>
 
-#include "pmem/mapping.h"
 #include "pmem/result.h"
 
 namespace pmemfs {
 
 inline constexpr std::string_view kXattrPrefix = "user.pmem.";
 
-// What the attributes say about a regular file of a directory source.
-class FileFacts {
- public:
-  // `path_fd` must stay open. Errors: those of fstat(2).
-  [[nodiscard]] static pmem::Result<FileFacts> create(int path_fd);
+// Whether the name is under user.pmem., known or not.
+[[nodiscard]] inline bool is_virtual_xattr(std::string_view name) {
+  return name.starts_with(kXattrPrefix);
+}
 
-  [[nodiscard]] const struct stat& status() const { return status_; }
-  [[nodiscard]] std::string path() const;
-  [[nodiscard]] bool is_dax() const;
-  [[nodiscard]] bool is_sparse();
-  [[nodiscard]] bool is_pmem();
-  [[nodiscard]] std::uint64_t mapped_length_bytes();
-  [[nodiscard]] std::string reason();
-  [[nodiscard]] std::string granularity();
-
- private:
-  FileFacts(int path_fd, const struct stat& status)
-      : path_fd_(path_fd), status_(status) {}
-
-  // The mapping that the core library makes of the file; null when it cannot.
-  // An empty file lends one page beyond its end, so that its file system can be
-  // asked.
-  const pmem::Mapping* mapping();
-  const pmem::Source* source();
-
-  int path_fd_;
-  struct stat status_;
-  std::optional<pmem::Result<pmem::Source>> source_;
-  std::optional<pmem::Result<pmem::Mapping>> mapping_;
+template <typename Facts>
+struct VirtualXattr {
+  std::string_view name;  // without the prefix
+  // One line of text. Errors: ENODATA where the kernel does not tell, and those
+  // of finding out.
+  pmem::Result<std::string> (*get)(Facts& facts);
+  // ENODATA may happen, so listing has to ask; the others are listed without.
+  bool may_be_missing = false;
 };
 
-// The reason that a mapping gives, and whether the environment overrides it.
-[[nodiscard]] std::string in_words(const std::string& found,
-                                   std::optional<bool> forced);
+// The value. Errors: ENODATA (no such attribute), and those of finding out.
+template <typename Table, typename Facts>
+[[nodiscard]] pmem::Result<std::string> get_from(const Table& table,
+                                                 Facts& facts,
+                                                 std::string_view name) {
+  for (const auto& row : table) {
+    if (is_virtual_xattr(name) &&
+        name.substr(kXattrPrefix.size()) == row.name) {
+      return row.get(facts);
+    }
+  }
+  return pmem::fail(ENODATA, "getxattr");
+}
 
-// Whether the name is under user.pmem., known or not.
-[[nodiscard]] bool is_virtual_xattr(std::string_view name);
+// The names, each with its final NUL. Left out are those that are missing; one
+// that cannot be found out is listed, and getting it says why.
+template <typename Table, typename Facts>
+[[nodiscard]] std::string list_from(const Table& table, Facts& facts) {
+  const auto is_missing = [&](const auto& row) {
+    if (!row.may_be_missing) {
+      return false;
+    }
+    const pmem::Result<std::string> value = row.get(facts);
+    return !value && value.error().code == ENODATA;
+  };
+  std::string names;
+  for (const auto& row : table) {
+    if (!is_missing(row)) {
+      names += kXattrPrefix;
+      names += row.name;
+      names += '\0';
+    }
+  }
+  return names;
+}
 
-// The value. Errors: ENODATA (no such attribute).
-[[nodiscard]] pmem::Result<std::string> get_virtual_xattr(
-    FileFacts& facts, std::string_view name);
+// For facts that the kernel does not always tell.
+[[nodiscard]] inline tl::unexpected<pmem::Error> not_told() {
+  return pmem::fail(ENODATA, "getxattr");
+}
 
-// The names, each with its final NUL.
-[[nodiscard]] std::string list_virtual_xattrs();
+// What is not supported is missing; what has failed stays a failure.
+[[nodiscard]] inline tl::unexpected<pmem::Error> missing_if_unsupported(
+    pmem::Error error) {
+  if (error.code == EOPNOTSUPP) {
+    error.code = ENODATA;
+  }
+  return tl::unexpected<pmem::Error>(std::move(error));
+}
 
 }  // namespace pmemfs

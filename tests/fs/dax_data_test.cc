@@ -12,6 +12,7 @@
 #include <limits>
 #include <vector>
 
+#include "support/fake_bus.h"
 #include "support/fake_dax_node.h"
 #include "support/row_name.h"
 
@@ -300,6 +301,85 @@ TEST_F(TruncatedDaxDataTest, DoesTheRestAsTheDevice) {
   EXPECT_TRUE(file_->sync(false));
   EXPECT_TRUE(file_->takes_parallel_writes());
   EXPECT_EQ(file_->as_region(), nullptr);
+}
+
+// --- bad blocks -------------------------------------------------------------
+
+// A device that is its whole region, with one bad range: [8192, 12288).
+class BadDaxDataTest : public support::FakeDaxNodeTest {
+ protected:
+  void SetUp() override {
+    FakeDaxNodeTest::SetUp();
+    if (IsSkipped()) {
+      return;
+    }
+    sysfs_.add_region("region0", std::nullopt);
+    sysfs_.add_dax_of_region(kZero, "region0", {.size = std::to_string(kSize)});
+    sysfs_.write("dev/char/1:5/resource", "0x100000000");
+    sysfs_.write(support::FakeSysfs::region_directory("region0") + "/resource",
+                 "0x100000000");
+    list("16 8");
+    support::FakeBus::allow_clearing(sysfs_);
+    Result<std::shared_ptr<DaxData>> opened = DaxData::open(
+        node_, Access::kReadWrite, sysfs_.root(), bus_.dev_root());
+    ASSERT_TRUE(opened) << opened.error().message();
+    data_ = *opened;
+  }
+
+  void list(const std::string& blocks) {
+    sysfs_.write(support::FakeSysfs::region_directory("region0") + "/badblocks",
+                 blocks);
+  }
+
+  [[nodiscard]] Result<std::size_t> read(std::uint64_t offset,
+                                         std::size_t length) const {
+    Bytes bytes(length);
+    return data_->read(offset, bytes);
+  }
+
+  support::FakeBus bus_;
+  std::shared_ptr<DaxData> data_;
+};
+
+TEST_F(BadDaxDataTest, ReadsEndBeforeBadBlocks) {
+  EXPECT_EQ(read(0, 1U << 20).value_or(0), 8192U);
+  EXPECT_EQ(error_of(read(8192, 1)), EIO);
+  EXPECT_EQ(error_of(read(12287, 4096)), EIO);
+  EXPECT_EQ(read(12288, 4096).value_or(0), 4096U);
+  EXPECT_EQ(read(8192, 0).value_or(1), 0U);
+}
+
+TEST_F(BadDaxDataTest, WritesOverBadBlocksClearThem) {
+  bus_.on_cleared([&](pmem::BadRange) { list(""); });
+  EXPECT_EQ(write_to(*data_, 4096, pattern(16384), false).value_or(0), 16384U);
+  Bytes bytes(16384);
+  EXPECT_EQ(data_->read(4096, bytes).value_or(0), 16384U);
+  EXPECT_EQ(bytes, pattern(16384));
+}
+
+TEST_F(BadDaxDataTest, WritesEndBeforeBadBlocksThatCannotBeCleared) {
+  bus_.fail_with_errno(ENOTTY);
+  EXPECT_EQ(write_to(*data_, 4096, pattern(16384), false).value_or(0), 4096U);
+  EXPECT_EQ(error_of(write_to(*data_, 8192, pattern(4096), false)), EIO);
+  EXPECT_EQ(error_of(write_to(*data_, 9000, pattern(10), false)), EIO);
+  EXPECT_EQ(write_to(*data_, 12288, pattern(10), false).value_or(0), 10U);
+}
+
+TEST_F(BadDaxDataTest, ZeroingClearsBadBlocksOrFails) {
+  EXPECT_EQ(
+      error_of(data_->allocate(FALLOC_FL_ZERO_RANGE, 9000, 100000, kRoot)),
+      EIO);
+  bus_.on_cleared([&](pmem::BadRange) { list(""); });
+  EXPECT_TRUE(data_->allocate(FALLOC_FL_ZERO_RANGE, 0, kSize, kRoot));
+  EXPECT_EQ(read(0, kSize).value_or(0), kSize);
+}
+
+TEST_F(BadDaxDataTest, GapsBehindOTruncAreZeroedSoToo) {
+  TruncatedDaxData file(data_);
+  EXPECT_EQ(error_of(write_to(file, 10000, pattern(10), false)), EIO);
+  bus_.on_cleared([&](pmem::BadRange) { list(""); });
+  EXPECT_EQ(write_to(file, 20000, pattern(10), false).value_or(0), 10U);
+  EXPECT_EQ(read(0, 20010).value_or(0), 20010U);
 }
 
 }  // namespace

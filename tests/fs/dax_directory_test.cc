@@ -262,6 +262,28 @@ TEST_F(DaxDirectoryTest, TellsWhatItKnowsInAttributes) {
   EXPECT_EQ(entry->node->list_xattrs().value_or("?"), names);
 }
 
+TEST_F(DaxDirectoryTest, TellsOfBadBlocksWhereAListIsKept) {
+  sysfs_.remove_dax("dax0.0");
+  std::filesystem::remove(sysfs_.root() + "/dev/char/1:5");
+  sysfs_.add_region("region0", std::nullopt);
+  sysfs_.add_dax_of_region(kZero, "region0", {.name = "dax0.0"});
+  const std::string region = support::FakeSysfs::region_directory("region0");
+  sysfs_.write(region + "/badblocks", "");
+  const auto mounted = file_system({all_});
+  const Result<Entry> entry = mounted->root().lookup("dax0.0");
+  ASSERT_TRUE(entry);
+  Node& node = *entry->node;
+  const char* const name = "user.pmem.bad_blocks";
+  EXPECT_EQ(node.get_xattr(name).value_or("?"), "none");
+  EXPECT_NE(node.list_xattrs().value_or("?").find(name), std::string::npos);
+
+  sysfs_.write(region + "/badblocks", "4104 8");
+  EXPECT_EQ(error_of(node.get_xattr(name)), ENOENT);  // no addresses yet
+  sysfs_.write(region + "/resource", "0x100000000");
+  sysfs_.write("dev/char/1:5/resource", "0x100200000");
+  EXPECT_EQ(node.get_xattr(name).value_or("?"), "4096+4096");
+}
+
 TEST_F(DaxDirectoryTest, KnowsNoOtherAttributes) {
   const auto mounted = file_system({all_});
   const Result<Entry> entry = mounted->root().lookup("dax0.0");

@@ -1,100 +1,72 @@
 #include "fs/xattr_table.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
+#include <array>
 #include <string>
-
-#include "pmem/unique_fd.h"
-#include "support/temp_dir.h"
 
 namespace pmemfs {
 namespace {
 
-using pmem::Result;
-using pmem::UniqueFd;
+using Value = pmem::Result<std::string>;
 
-class XattrTable : public ::testing::Test {
- protected:
-  UniqueFd make_file(const std::string& name, off_t length) {
-    UniqueFd fd(::open((dir_ / name).c_str(), O_RDWR | O_CREAT, 0600));
-    EXPECT_EQ(::ftruncate(fd.get(), length), 0);
-    return fd;
-  }
-
-  static std::string get(int fd, const std::string& name) {
-    Result<FileFacts> facts = FileFacts::create(fd);
-    EXPECT_TRUE(facts);
-    const Result<std::string> value =
-        get_virtual_xattr(*facts, std::string(kXattrPrefix) + name);
-    return value ? *value : "error " + std::to_string(value.error().code);
-  }
-
-  support::TempDir dir_;
+struct Numbers {
+  int asked = 0;
 };
 
-TEST_F(XattrTable, EveryListedNameHasAValueOfOneLine) {
-  const UniqueFd fd = make_file("file", 5000);
-  const std::string names = list_virtual_xattrs();
-  std::size_t count = 0;
-  for (std::size_t at = 0; at < names.size();) {
-    const std::string name = names.c_str() + at;
-    at += name.size() + 1;
-    ++count;
-    EXPECT_TRUE(is_virtual_xattr(name));
-    const std::string value = get(fd.get(), name.substr(kXattrPrefix.size()));
-    EXPECT_FALSE(value.empty()) << name;
-    EXPECT_EQ(value.find('\n'), std::string::npos) << name;
-    EXPECT_EQ(value.find("error"), std::string::npos) << name;
+using Row = VirtualXattr<Numbers>;
+
+constexpr std::array kTable = {
+    Row{"always",
+        [](Numbers& numbers) -> Value {
+          return std::to_string(++numbers.asked);
+        }},
+    Row{"missing", [](Numbers&) -> Value { return not_told(); }, true},
+    Row{"unsupported",
+        [](Numbers&) -> Value {
+          return missing_if_unsupported({EOPNOTSUPP, "asking"});
+        },
+        true},
+    Row{"failed",
+        [](Numbers&) -> Value {
+          return missing_if_unsupported({EACCES, "asking"});
+        },
+        true},
+};
+
+int error_of(const Value& value) { return value ? 0 : value.error().code; }
+
+TEST(XattrTable, NamesHaveThePrefix) {
+  Numbers numbers;
+  EXPECT_EQ(get_from(kTable, numbers, "user.pmem.always").value_or("?"), "1");
+  for (const char* name : {"always", "user.always", "pmem.always", "user.pmem.",
+                           "user.pmem.nonsense", ""}) {
+    EXPECT_EQ(error_of(get_from(kTable, numbers, name)), ENODATA) << name;
   }
-  EXPECT_EQ(count, 9U);
 }
 
-TEST_F(XattrTable, AnUnknownNameHasNoValue) {
-  const UniqueFd fd = make_file("file", 5000);
-  EXPECT_EQ(get(fd.get(), "numa"), "error " + std::to_string(ENODATA));
-  EXPECT_EQ(get(fd.get(), ""), "error " + std::to_string(ENODATA));
+TEST(XattrTable, WhatIsNotSupportedIsMissing) {
+  Numbers numbers;
+  EXPECT_EQ(error_of(get_from(kTable, numbers, "user.pmem.missing")), ENODATA);
+  EXPECT_EQ(error_of(get_from(kTable, numbers, "user.pmem.unsupported")),
+            ENODATA);
 }
 
-TEST_F(XattrTable, AnEmptyFileMapsNothing) {
-  const UniqueFd fd = make_file("file", 0);
-  EXPECT_EQ(get(fd.get(), "mapped_length"), "0");
-  EXPECT_EQ(get(fd.get(), "is_pmem"), "0");
-  EXPECT_EQ(get(fd.get(), "sparse"), "0");
-  EXPECT_EQ(get(fd.get(), "granularity"), "page");
-  EXPECT_EQ(get(fd.get(), "reason"), "the file is empty: nothing is mapped");
+TEST(XattrTable, WhatHasFailedSaysSo) {
+  Numbers numbers;
+  EXPECT_EQ(error_of(get_from(kTable, numbers, "user.pmem.failed")), EACCES);
 }
 
-TEST_F(XattrTable, TheMappedLengthIsExact) {
-  EXPECT_EQ(get(make_file("a", 5000).get(), "mapped_length"), "5000");
-  EXPECT_EQ(get(make_file("b", off_t{3} << 30).get(), "mapped_length"),
-            "3221225472");
+TEST(XattrTable, ListsAllThatIsNotMissing) {
+  Numbers numbers;
+  EXPECT_EQ(list_from(kTable, numbers),
+            std::string("user.pmem.always\0user.pmem.failed\0", 34));
 }
 
-TEST_F(XattrTable, AFileThatCannotBeMappedSaysWhy) {
-  const UniqueFd fd(::open((dir_ / "huge").c_str(), O_RDWR | O_CREAT, 0600));
-  if (::ftruncate(fd.get(), off_t{1} << 62) != 0) {
-    const UniqueFd shm(::open("/dev/shm", O_TMPFILE | O_RDWR, 0600));
-    ASSERT_EQ(::ftruncate(shm.get(), off_t{1} << 62), 0);
-    EXPECT_EQ(get(shm.get(), "mapped_length"), "0");
-    EXPECT_EQ(get(shm.get(), "is_pmem"), "0");
-    EXPECT_TRUE(get(shm.get(), "reason").starts_with("the file cannot be"));
-    return;
-  }
-  EXPECT_EQ(get(fd.get(), "mapped_length"), "0");
-  EXPECT_TRUE(get(fd.get(), "reason").starts_with("the file cannot be"));
-}
-
-TEST_F(XattrTable, APathWithANewlineStaysOneLine) {
-  const UniqueFd fd = make_file("two\nlines", 1);
-  EXPECT_EQ(get(fd.get(), "path"), dir_ / "two\\012lines");
-}
-
-TEST_F(XattrTable, ThePathOfADeletedFileIsItsLast) {
-  const UniqueFd fd = make_file("gone", 1);
-  ASSERT_EQ(::unlink((dir_ / "gone").c_str()), 0);
-  EXPECT_EQ(get(fd.get(), "path"), dir_ / "gone");
+TEST(XattrTable, ListingDoesNotFindOutWhatIsAlwaysThere) {
+  Numbers numbers;
+  EXPECT_FALSE(list_from(kTable, numbers).empty());
+  EXPECT_EQ(numbers.asked, 0);
 }
 
 }  // namespace

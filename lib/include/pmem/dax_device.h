@@ -18,6 +18,7 @@
 namespace pmem {
 
 inline constexpr const char* kSysfsRoot = "/sys";
+inline constexpr const char* kDevRoot = "/dev";
 
 struct DaxDevice {
   dev_t number = 0;       // of the character device

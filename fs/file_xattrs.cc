@@ -1,13 +1,16 @@
-#include "fs/xattr_table.h"
+#include "fs/file_xattrs.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <climits>
+#include <vector>
 
 #include "fs/extents.h"
 #include "fs/proc_path.h"
+#include "fs/xattr_table.h"
 #include "pmem/environment.h"
 
 namespace pmemfs {
@@ -20,37 +23,65 @@ using pmem::Source;
 
 std::string bit(bool value) { return value ? "1" : "0"; }
 
-struct VirtualXattr {
-  std::string_view name;  // without the prefix
-  std::string (*get)(FileFacts& facts);
-};
+using Value = Result<std::string>;
+using Row = VirtualXattr<FileFacts>;
+
+Value bad_blocks(FileFacts& facts) {
+  const Result<pmem::BadBlocks> blocks = facts.bad_blocks();
+  if (!blocks) {
+    return missing_if_unsupported(blocks.error());
+  }
+  return pmem::in_words(*blocks);
+}
 
 constexpr std::array kTable = {
-    VirtualXattr{"align",
-                 [](FileFacts& /*facts*/) {
-                   return std::to_string(::sysconf(_SC_PAGESIZE));
-                 }},
-    VirtualXattr{"allocated",
-                 [](FileFacts& facts) {
-                   return std::to_string(facts.status().st_blocks * 512);
-                 }},
-    VirtualXattr{"granularity",
-                 [](FileFacts& facts) { return facts.granularity(); }},
-    VirtualXattr{"is_pmem",
-                 [](FileFacts& facts) { return bit(facts.is_pmem()); }},
-    VirtualXattr{"kind",
-                 [](FileFacts& facts) {
-                   return std::string(facts.is_dax() ? "fsdax" : "file");
-                 }},
-    VirtualXattr{"mapped_length",
-                 [](FileFacts& facts) {
-                   return std::to_string(facts.mapped_length_bytes());
-                 }},
-    VirtualXattr{"path", [](FileFacts& facts) { return facts.path(); }},
-    VirtualXattr{"reason", [](FileFacts& facts) { return facts.reason(); }},
-    VirtualXattr{"sparse",
-                 [](FileFacts& facts) { return bit(facts.is_sparse()); }},
+    Row{"align",
+        [](FileFacts& /*facts*/) -> Value {
+          return std::to_string(::sysconf(_SC_PAGESIZE));
+        }},
+    Row{"allocated",
+        [](FileFacts& facts) -> Value {
+          return std::to_string(facts.status().st_blocks * 512);
+        }},
+    Row{"bad_blocks", bad_blocks, true},
+    Row{"granularity",
+        [](FileFacts& facts) -> Value { return facts.granularity(); }},
+    Row{"is_pmem",
+        [](FileFacts& facts) -> Value { return bit(facts.is_pmem()); }},
+    Row{"kind",
+        [](FileFacts& facts) -> Value {
+          return std::string(facts.is_dax() ? "fsdax" : "file");
+        }},
+    Row{"mapped_length",
+        [](FileFacts& facts) -> Value {
+          return std::to_string(facts.mapped_length_bytes());
+        }},
+    Row{"path", [](FileFacts& facts) -> Value { return facts.path(); }},
+    Row{"reason", [](FileFacts& facts) -> Value { return facts.reason(); }},
+    Row{"sparse",
+        [](FileFacts& facts) -> Value { return bit(facts.is_sparse()); }},
 };
+
+// What of the device's bad blocks the file has.
+pmem::BadBlocks in_file(const pmem::BadBlocks& of_device,
+                        const std::vector<PlacedExtent>& extents) {
+  pmem::BadBlocks blocks;
+  for (const PlacedExtent& extent : extents) {
+    const std::uint64_t extent_end =
+        extent.device_offset_bytes + extent.length_bytes;
+    for (const pmem::BadRange& bad : of_device) {
+      const std::uint64_t begin =
+          std::max(bad.offset_bytes, extent.device_offset_bytes);
+      const std::uint64_t end = std::min(bad.end_bytes(), extent_end);
+      if (begin < end) {
+        blocks.push_back(
+            {begin - extent.device_offset_bytes + extent.file_offset_bytes,
+             end - begin});
+      }
+    }
+  }
+  return blocks;
+}
 
 // Values are one line: a newline in a path becomes \012, as in /proc/mounts.
 std::string in_one_line(const std::string& text) {
@@ -67,12 +98,12 @@ std::string in_one_line(const std::string& text) {
 
 }  // namespace
 
-Result<FileFacts> FileFacts::create(int path_fd) {
+Result<FileFacts> FileFacts::create(int path_fd, std::string sysfs_root) {
   struct stat status = {};
   if (::fstat(path_fd, &status) != 0) {
     return pmem::fail_errno("fstat");
   }
-  return FileFacts(path_fd, status);
+  return FileFacts(path_fd, status, std::move(sysfs_root));
 }
 
 std::string FileFacts::path() const {
@@ -134,6 +165,23 @@ std::string FileFacts::reason() {
   return in_words(mapping()->reason(), pmem::is_pmem_forced());
 }
 
+Result<pmem::BadBlocks> FileFacts::bad_blocks() {
+  Result<pmem::BadBlocks> of_device =
+      pmem::bad_blocks_of_block_device(status_.st_dev, sysfs_root_);
+  if (!of_device || of_device->empty()) {
+    return of_device;
+  }
+  if (source() == nullptr) {
+    return tl::unexpected<pmem::Error>(source_->error());
+  }
+  const std::optional<std::vector<PlacedExtent>> extents =
+      placed_extents(source()->fd(), status_);
+  if (!extents) {
+    return pmem::fail(EOPNOTSUPP, "asking where a file lies on its device");
+  }
+  return in_file(*of_device, *extents);
+}
+
 const Source* FileFacts::source() {
   if (!source_) {
     source_ = Source::open(ProcPath(path_fd_).c_str(), Access::kRead);
@@ -163,27 +211,12 @@ std::string in_words(const std::string& found, std::optional<bool> forced) {
   return found;
 }
 
-bool is_virtual_xattr(std::string_view name) {
-  return name.starts_with(kXattrPrefix);
+Result<std::string> get_file_xattr(FileFacts& facts, std::string_view name) {
+  return get_from(kTable, facts, name);
 }
 
-Result<std::string> get_virtual_xattr(FileFacts& facts, std::string_view name) {
-  for (const VirtualXattr& entry : kTable) {
-    if (name.substr(kXattrPrefix.size()) == entry.name) {
-      return entry.get(facts);
-    }
-  }
-  return pmem::fail(ENODATA, "getxattr");
-}
-
-std::string list_virtual_xattrs() {
-  std::string names;
-  for (const VirtualXattr& entry : kTable) {
-    names += kXattrPrefix;
-    names += entry.name;
-    names += '\0';
-  }
-  return names;
+std::string list_file_xattrs(FileFacts& facts) {
+  return list_from(kTable, facts);
 }
 
 }  // namespace pmemfs
