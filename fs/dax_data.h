@@ -57,6 +57,9 @@ class DaxData : public FileData {
 
   [[nodiscard]] bool takes_parallel_writes() const override { return true; }
 
+  // Now; it is done once per second anyway.
+  void look_for_bad_blocks() { bad_blocks_.look(); }
+
   [[nodiscard]] bool is_writable() const { return mapping_.writable(); }
   [[nodiscard]] std::uint64_t size() const { return mapping_.length_bytes(); }
 

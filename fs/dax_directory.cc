@@ -193,6 +193,8 @@ Result<std::unique_ptr<OpenFile>> DaxNode::open(int flags,
       return fail(ENXIO, "opening " + name_ + ": its node is another's");
     }
     data_ = data;
+  } else {
+    data->look_for_bad_blocks();
   }
   auto file = std::make_unique<OpenFile>();
   if ((flags & O_TRUNC) != 0 && access == Access::kReadWrite) {

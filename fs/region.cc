@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "fs/backing_io.h"
@@ -192,12 +193,23 @@ Result<std::size_t> Region::read(std::uint64_t offset_bytes,
 
 Result<std::size_t> Region::read_data(std::uint64_t offset,
                                       std::span<std::byte> to) {
+  const int fd = read_fd_.load();
   const Mapping* mapping = mapping_for(offset + to.size(), false);
-  if (mapping != nullptr &&
-      !pmem::guarded_read(to, mapping->bytes().subspan(offset, to.size()))) {
+  if (mapping == nullptr) {
+    return read_backing(fd, offset, to);
+  }
+  const auto from = mapping->bytes().subspan(offset, to.size());
+  const std::optional<pmem::Fault> fault = pmem::guarded_read(to, from);
+  if (!fault) {
     return to.size();
   }
-  return read_backing(read_fd_.load(), offset, to);
+  Result<std::size_t> got = read_backing(fd, offset, to);
+  if (!got && fault->address > from.data()) {
+    // A bad block: DAX file systems give nothing of a range that has one, but
+    // what lies before it has been read.
+    return static_cast<std::size_t>(fault->address - from.data());
+  }
+  return got;
 }
 
 // Holes are filled with zeros here, because touching them would allocate.
