@@ -9,15 +9,12 @@
 
 namespace vm {
 
-// A name is one of these:
-//   DEVDAX, DEVDAX4K  the nodes of Device DAX on an NVDIMM, aligned to 2 MiB
-//   and
-//                     to 4 KiB
-//   HMEM              that of one on memory for special use, with no region of
-//   an
-//                     NVDIMM above it
-//   EXT4, XFS         folders on file systems that are mounted with DAX
-//   BLOCK             the node of a pmem block device, for a test to use
+// A name is one of these (scripts/vm tells which of them a scenario has):
+// DEVDAX, DEVDAX4K: the nodes of Device DAX on an NVDIMM, aligned to 2 MiB and
+// to 4 KiB. HMEM: that of one on memory for special use, with no region of an
+// NVDIMM above it. EXT4, XFS: folders on file systems that are mounted with
+// DAX. VIRTIO: such a folder on ext4 and virtio-pmem. BLOCK: the node of a pmem
+// block device, for a test to use.
 // Throws std::runtime_error where the environment does not tell it.
 [[nodiscard]] std::string place(const std::string& name);
 

@@ -244,6 +244,13 @@ INSTANTIATE_TEST_SUITE_P(
              "(tmpfs) maps the file through the page cache"}),
     support::RowName());
 
+INSTANTIATE_TEST_SUITE_P(
+    VirtioPmem, WhatIsMapped,
+    ::testing::Values(Kind{
+        "Ext4WithDax", [] { return make<File>(place("VIRTIO")); }, false,
+        "page", "(ext2/3/4) maps the file with DAX but refuses MAP_SYNC"}),
+    support::RowName());
+
 // --- Device DAX -------------------------------------------------------------
 
 struct Device {
