@@ -172,6 +172,14 @@ TEST_P(BadBlocksOfDevice, AreErrorsToWritersWhereThePlatformCannotClearThem) {
   EXPECT_EQ(try_write(fd.get(), kBad + kPage, "beside it"), "9");
 }
 
+// Its bus knows no such command, which is not the same as a failure.
+TEST_P(BadBlocksOfDevice, CannotBeClearedByAnEmulatedPlatform) {
+  const pmem::Result<void> cleared = pmem::clear_bad_blocks(
+      facts_of(node()), {0, kPage}, {0, kPage}, pmem::kSysfsRoot, "/dev");
+  ASSERT_FALSE(cleared);
+  EXPECT_EQ(cleared.error().code, EOPNOTSUPP) << cleared.error().message();
+}
+
 TEST_P(BadBlocksOfDevice, AreWhatDdSkipsWithNoerror) {
   constexpr std::size_t kBad = 17 * kMiB;
   {
