@@ -448,8 +448,7 @@ void read_directory_plus(fuse_req_t request, fuse_ino_t inode, std::size_t size,
   });
 }
 
-// --- files
-// ------------------------------------------------------------------------
+// --- files ------------------------------------------------------------------
 
 // How the kernel shall serve the open file.
 void choose_io(fuse_req_t request, OpenFile& file,
@@ -465,7 +464,10 @@ void choose_io(fuse_req_t request, OpenFile& file,
     file.uses_backing_id = info.backing_id > 0;
   }
   const bool kernel_reads = io == IoMode::kPassthrough && file.uses_backing_id;
-  info.direct_io = io != IoMode::kCached && !kernel_reads ? 1 : 0;
+  const bool is_cached =
+      io == IoMode::kCached ||
+      (region != nullptr && connection.negotiated.caches_files);
+  info.direct_io = !is_cached && !kernel_reads ? 1 : 0;
   // Elsewhere writes of one file take turns, as on the file system beneath.
   info.parallel_direct_writes = file.data->takes_parallel_writes() ? 1 : 0;
 }

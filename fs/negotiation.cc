@@ -30,14 +30,21 @@ std::string transport(const KernelWishes& wishes, bool granted) {
                          : "/dev/fuse";
 }
 
-std::string data_path(const KernelWishes& wishes, bool passthrough) {
+std::string data_path(const KernelWishes& wishes, const Negotiated& granted) {
   switch (wishes.io) {
+    case IoMode::kAutomatic:
+      return granted.caches_files
+                 ? "reads and writes of files through the page cache, because "
+                   "this kernel has no mmap under direct I/O (io=mapped does "
+                   "without mmap), of devices through mappings"
+                 : "reads and writes through mappings";
     case IoMode::kMapped:
       return "reads and writes through mappings";
     case IoMode::kPassthrough:
-      return passthrough ? "reads and writes by the kernel (passthrough)"
-                         : "reads and writes through mappings, because the "
-                           "kernel grants no passthrough";
+      return granted.passthrough
+                 ? "reads and writes by the kernel (passthrough)"
+                 : "reads and writes through mappings, because the kernel "
+                   "grants no passthrough";
     case IoMode::kCached:
       return "reads and writes through the page cache";
   }
@@ -49,6 +56,9 @@ std::string mmap_path(const KernelWishes& wishes, const Negotiated& granted,
   if (wishes.io == IoMode::kCached) {
     return "mmap through the page cache";
   }
+  if (granted.caches_files) {
+    return "mmap of files through the page cache, no shared mmap of devices";
+  }
   if (granted.passthrough) {
     return "mmap of the backing file (passthrough)";
   }
@@ -57,7 +67,8 @@ std::string mmap_path(const KernelWishes& wishes, const Negotiated& granted,
                               : "the kernel offers no passthrough";
   return granted.mmap_under_direct_io
              ? "mmap through the page cache (" + why + ")"
-             : "no shared mmap (" + why + " and no mmap under direct I/O)";
+             : "no shared mmap (" + why +
+                   " and no mmap under direct I/O; io=cached has it)";
 }
 
 }  // namespace
@@ -96,6 +107,10 @@ Negotiated negotiate(struct fuse_conn_info& connection,
   if (offers(FUSE_CAP_DIRECT_IO_ALLOW_MMAP)) {
     granted.mmap_under_direct_io = want(FUSE_CAP_DIRECT_IO_ALLOW_MMAP);
   }
+  granted.caches_files =
+      wishes.io == IoMode::kCached ||
+      (wishes.io == IoMode::kAutomatic && !granted.mmap_under_direct_io &&
+       !granted.passthrough);
   if (offers(FUSE_CAP_HANDLE_KILLPRIV_V2)) {
     granted.kill_suidgid = want(FUSE_CAP_HANDLE_KILLPRIV_V2);
   }
@@ -113,9 +128,8 @@ Negotiated negotiate(struct fuse_conn_info& connection,
   granted.in_words =
       "FUSE " + std::to_string(connection.proto_major) + "." +
       std::to_string(connection.proto_minor) + " over " +
-      transport(wishes, granted.io_uring) + "; " +
-      data_path(wishes, granted.passthrough) + "; " +
-      mmap_path(wishes, granted, offers_passthrough) +
+      transport(wishes, granted.io_uring) + "; " + data_path(wishes, granted) +
+      "; " + mmap_path(wishes, granted, offers_passthrough) +
       "; no writeback cache (an acknowledged write is in the region); set-id "
       "bits removed " +
       (granted.kill_suidgid ? "here" : "by the kernel") +

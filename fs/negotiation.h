@@ -13,7 +13,7 @@ struct fuse_conn_info;
 namespace pmemfs {
 
 struct KernelWishes {
-  IoMode io = IoMode::kMapped;
+  IoMode io = IoMode::kAutomatic;
   bool io_uring = false;
   bool may_use_io_uring = false;  // the system lets this process have rings
   bool may_pass_through = false;  // the process has CAP_SYS_ADMIN
@@ -22,6 +22,7 @@ struct KernelWishes {
 struct Negotiated {
   bool passthrough = false;  // the kernel can open backing files itself
   bool mmap_under_direct_io = false;
+  bool caches_files = false;  // their reads and writes use the page cache
   bool io_uring = false;
   bool kill_suidgid = false;  // set-id bits are ours to remove at a write
   std::string in_words;

@@ -10,6 +10,9 @@ namespace pmemfs {
 
 // How the kernel serves reads and writes of an open regular file.
 enum class IoMode {
+  // kMapped, unless the kernel then has no shared mmap of files (before Linux
+  // 6.6): there kCached for files, so that every program works.
+  kAutomatic,
   kMapped,       // by the daemon, through the region's mapping (direct_io)
   kPassthrough,  // by the kernel, from the backing file
   kCached,       // through the page cache, which open(2) invalidates
@@ -31,7 +34,7 @@ struct SourceSpec {
 
 struct FileSystemOptions {
   std::vector<SourceSpec> sources;
-  IoMode io = IoMode::kMapped;
+  IoMode io = IoMode::kAutomatic;
   bool list_virtual_xattrs = true;
   double attr_timeout_s = 1.0;   // how long the kernel may trust attributes
   double entry_timeout_s = 1.0;  // how long it may trust names

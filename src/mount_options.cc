@@ -124,9 +124,10 @@ constexpr auto kMountOptions = std::to_array<MountOption>({
        return apply_file("pid_file", request.pid_file, value);
      }},
     {"io", "MODE",
-     "How reads and writes are served: mapped (default; through the region's "
-     "mapping), passthrough (by the kernel, from the backing file) or cached "
-     "(through the page cache)",
+     "How reads and writes are served: mapped (through the region's mapping; "
+     "the default from Linux 6.6 on), passthrough (by the kernel, from the "
+     "backing file) or cached "
+     "(through the page cache; for files the default before Linux 6.6)",
      0, apply_io},
     {"xattr_list", "all|none",
      "Whether listing attributes shows those of pmemfs (default: all)", 0,

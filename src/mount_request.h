@@ -22,7 +22,7 @@ struct MountRequest {
   std::optional<LogLevel> log_level;
   std::string pid_file;
 
-  IoMode io = IoMode::kMapped;
+  IoMode io = IoMode::kAutomatic;
   bool list_virtual_xattrs = true;
   double attr_timeout_s = 1.0;
   double entry_timeout_s = 1.0;

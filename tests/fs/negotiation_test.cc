@@ -79,6 +79,20 @@ TEST(Negotiation, AsksAnOldKernelForNothingItLacks) {
   EXPECT_TRUE(says(granted, "the kernel does not offer io_uring"));
 }
 
+TEST(Negotiation, CachesFilesByDefaultWhereMmapWouldNotWorkOtherwise) {
+  Connection old_one = connection_with(0);
+  const Negotiated granted =
+      negotiate(old_one.info, wishes(IoMode::kAutomatic));
+  EXPECT_TRUE(granted.caches_files);
+  EXPECT_TRUE(says(granted, "of files through the page cache, because"));
+  EXPECT_TRUE(says(granted, "no shared mmap of devices"));
+
+  Connection modern = connection_with(kModernKernel);
+  EXPECT_FALSE(negotiate(modern.info, wishes(IoMode::kAutomatic)).caches_files);
+  Connection asked = connection_with(0);
+  EXPECT_FALSE(negotiate(asked.info, wishes(IoMode::kMapped)).caches_files);
+}
+
 TEST(Negotiation, UsesIoUringOnlyWhenAsked) {
   Connection connection = connection_with(kModernKernel);
   EXPECT_FALSE(negotiate(connection.info, wishes(IoMode::kMapped)).io_uring);

@@ -40,7 +40,7 @@ TEST(MountOptions, SetWhatTheyName) {
 TEST(MountOptions, HaveDefaults) {
   const MountRequest request;
   EXPECT_FALSE(request.foreground);
-  EXPECT_EQ(request.io, IoMode::kMapped);
+  EXPECT_EQ(request.io, IoMode::kAutomatic);
   EXPECT_TRUE(request.list_virtual_xattrs);
   EXPECT_FALSE(request.allow_other.has_value());
   EXPECT_FALSE(request.log_level.has_value());
