@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <linux/fs.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 
 #include <cstdint>
 #include <cstring>
@@ -99,6 +101,34 @@ void reply_entry(fuse_req_t request, const Result<Entry>& entry) {
   if (::fuse_reply_entry(request, &param) == -ENOENT) {
     forget_entry(file_system, *entry);
   }
+}
+
+struct statx_timestamp to_statx(const struct timespec& time) {
+  struct statx_timestamp stamp = {};
+  stamp.tv_sec = time.tv_sec;
+  stamp.tv_nsec = static_cast<std::uint32_t>(time.tv_nsec);
+  return stamp;
+}
+
+struct statx to_statx(const struct stat& status,
+                      const std::optional<struct timespec>& birth) {
+  struct statx extended = {};
+  extended.stx_mask = STATX_BASIC_STATS | (birth ? STATX_BTIME : 0U);
+  extended.stx_blksize = static_cast<std::uint32_t>(status.st_blksize);
+  extended.stx_nlink = static_cast<std::uint32_t>(status.st_nlink);
+  extended.stx_uid = status.st_uid;
+  extended.stx_gid = status.st_gid;
+  extended.stx_mode = static_cast<std::uint16_t>(status.st_mode);
+  extended.stx_ino = status.st_ino;
+  extended.stx_size = static_cast<std::uint64_t>(status.st_size);
+  extended.stx_blocks = static_cast<std::uint64_t>(status.st_blocks);
+  extended.stx_atime = to_statx(status.st_atim);
+  extended.stx_mtime = to_statx(status.st_mtim);
+  extended.stx_ctime = to_statx(status.st_ctim);
+  extended.stx_btime = to_statx(birth.value_or(timespec{}));
+  extended.stx_rdev_major = ::major(status.st_rdev);
+  extended.stx_rdev_minor = ::minor(status.st_rdev);
+  return extended;
 }
 
 void reply_attributes(fuse_req_t request, const Result<struct stat>& status) {
@@ -239,6 +269,27 @@ void get_attributes(fuse_req_t request, fuse_ino_t inode,
   });
 }
 
+void get_extended_attributes(fuse_req_t request, fuse_ino_t inode,
+                             int /*flags*/, int /*mask*/,
+                             struct fuse_file_info* /*info*/) {
+  answer(request, [&] {
+    Node& node = node_of(request, inode);
+    const Result<struct stat> status = node.attributes();
+    if (!status) {
+      reply_error(request, status.error());
+      return;
+    }
+    const Result<std::optional<struct timespec>> birth = node.birth_time();
+    if (!birth) {
+      reply_error(request, birth.error());
+      return;
+    }
+    struct statx extended = to_statx(*status, *birth);
+    ::fuse_reply_statx(request, 0, &extended,
+                       file_system_of(request).options().attr_timeout_s);
+  });
+}
+
 AttributeChange to_change(const struct stat& wanted, int which) {
   constexpr struct timespec kNow = {.tv_sec = 0, .tv_nsec = UTIME_NOW};
   AttributeChange change;
@@ -286,6 +337,28 @@ void get_file_system_status(fuse_req_t request, fuse_ino_t inode) {
       return;
     }
     ::fuse_reply_statfs(request, &*status);
+  });
+}
+
+void control(fuse_req_t request, fuse_ino_t inode, unsigned command,
+             void* /*argument*/, struct fuse_file_info* /*info*/,
+             unsigned flags, const void* in, std::size_t in_bytes,
+             std::size_t out_bytes) {
+  answer(request, [&] {
+    // Of a 32-bit program the numbers and their arguments have other sizes.
+    if ((flags & FUSE_IOCTL_COMPAT) != 0) {
+      ::fuse_reply_err(request, ENOTTY);
+      return;
+    }
+    const Result<std::string> given =
+        node_of(request, inode)
+            .control(command, {static_cast<const char*>(in), in_bytes},
+                     out_bytes, caller_of(request));
+    if (!given) {
+      reply_error(request, given.error());
+      return;
+    }
+    ::fuse_reply_ioctl(request, 0, given->data(), given->size());
   });
 }
 
@@ -685,12 +758,14 @@ constexpr struct fuse_lowlevel_ops kOperations = {
     .listxattr = list_xattrs,
     .removexattr = remove_xattr,
     .create = create_file,
+    .ioctl = control,
     .forget_multi = forget_multi,
     .fallocate = allocate_file,
     .readdirplus = read_directory_plus,
     .copy_file_range = copy_file,
     .lseek = seek_file,
     .tmpfile = create_nameless,
+    .statx = get_extended_attributes,
 };
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include "fs/known_bad_blocks.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <utility>
+
+#include "fs/backing_io.h"
 
 namespace pmemfs {
 namespace {
@@ -12,12 +12,6 @@ using pmem::BadBlocks;
 using pmem::BadRange;
 
 constexpr std::int64_t kBetweenLooksNs = 1'000'000'000;
-
-std::int64_t now_ns() {
-  struct timespec now = {};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
 
 std::uint64_t round_up_to_block(std::uint64_t offset) {
   return (offset + pmem::kBadBlockBytes - 1) / pmem::kBadBlockBytes *
@@ -75,7 +69,7 @@ std::uint64_t KnownBadBlocks::writable(std::uint64_t offset_bytes,
 }
 
 void KnownBadBlocks::look_when_due() {
-  const std::int64_t now = now_ns();
+  const std::int64_t now = coarse_time_ns();
   std::int64_t due = next_look_ns_.load(std::memory_order_relaxed);
   if (now >= due &&
       next_look_ns_.compare_exchange_strong(due, now + kBetweenLooksNs)) {
@@ -85,7 +79,7 @@ void KnownBadBlocks::look_when_due() {
 
 void KnownBadBlocks::look() {
   const pmem::Lock lock(mutex_);
-  next_look_ns_.store(now_ns() + kBetweenLooksNs);
+  next_look_ns_.store(coarse_time_ns() + kBetweenLooksNs);
   const pmem::Result<BadBlocks> found =
       pmem::bad_blocks_of(device_, sysfs_root_);
   const BadBlocks* const known = blocks_.load();

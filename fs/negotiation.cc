@@ -118,6 +118,9 @@ Negotiated negotiate(struct fuse_conn_info& connection,
   if (offers(FUSE_CAP_DONT_MASK)) {
     want(FUSE_CAP_DONT_MASK);
   }
+  if (offers(FUSE_CAP_POSIX_ACL)) {
+    granted.acls = want(FUSE_CAP_POSIX_ACL);
+  }
   if (offers(FUSE_CAP_PARALLEL_DIROPS)) {
     want(FUSE_CAP_PARALLEL_DIROPS);
   }

@@ -24,6 +24,7 @@ struct Negotiated {
   bool mmap_under_direct_io = false;
   bool caches_files = false;  // their reads and writes use the page cache
   bool io_uring = false;
+  bool acls = false;          // the kernel asks for POSIX ACLs, and heeds them
   bool kill_suidgid = false;  // set-id bits are ours to remove at a write
   std::string in_words;
 };

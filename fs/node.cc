@@ -87,6 +87,16 @@ Result<void> Node::remove_xattr(const char* /*name*/,
   return fail(EOPNOTSUPP, "removexattr");
 }
 
+Result<std::optional<struct timespec>> Node::birth_time() {
+  return std::nullopt;
+}
+
+Result<std::string> Node::control(unsigned /*command*/, std::string_view /*in*/,
+                                  std::size_t /*out_bytes*/,
+                                  const Caller& /*caller*/) {
+  return fail(ENOTTY, "ioctl");
+}
+
 Result<PathFd> Node::path_fd() const { return fail(EXDEV, "node"); }
 
 }  // namespace pmemfs

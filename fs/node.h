@@ -156,6 +156,18 @@ class Node {
   [[nodiscard]] virtual pmem::Result<void> remove_xattr(const char* name,
                                                         const Caller& caller);
 
+  // When it was made, where that is known.
+  [[nodiscard]] virtual pmem::Result<std::optional<struct timespec>>
+  birth_time();
+
+  // ioctl(2) with a command about the inode; `in` are the bytes that it takes,
+  // the result those that it gives. Errors: ENOTTY (none of those that are
+  // passed on), and its own.
+  [[nodiscard]] virtual pmem::Result<std::string> control(unsigned command,
+                                                          std::string_view in,
+                                                          std::size_t out_bytes,
+                                                          const Caller& caller);
+
   // A descriptor that stands for this node in link() and rename() of another
   // node of the same kind; EXDEV for nodes that have none.
   [[nodiscard]] virtual pmem::Result<PathFd> path_fd() const;

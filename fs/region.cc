@@ -177,6 +177,7 @@ Result<std::size_t> Region::read(std::uint64_t offset_bytes,
   if (::fstat(fd, &status) != 0) {
     return fail_errno("fstat");
   }
+  note_read(fd, offset_bytes);
   const std::uint64_t size =
       std::min(visible_size(static_cast<std::uint64_t>(status.st_size)), shown);
   if (offset_bytes >= size) {
@@ -189,6 +190,21 @@ Result<std::size_t> Region::read(std::uint64_t offset_bytes,
     return read_around_holes(offset_bytes, to);
   }
   return read_data(offset_bytes, to);
+}
+
+// What is read through a mapping does not move the time of access, which
+// depends on how the file system is mounted (relatime, noatime). A byte that is
+// read natively has it decide: at first, after a write, and once per second.
+void Region::note_read(int fd, std::uint64_t offset) {
+  constexpr std::int64_t kBetweenNotesNs = 1'000'000'000;
+  const std::int64_t now = coarse_time_ns();
+  std::int64_t due = next_noted_read_ns_.load(std::memory_order_relaxed);
+  if (now >= due &&
+      next_noted_read_ns_.compare_exchange_strong(due, now + kBetweenNotesNs)) {
+    std::byte byte;
+    [[maybe_unused]] const Result<std::size_t> ignored =
+        read_backing(fd, offset, {&byte, 1});
+  }
 }
 
 Result<std::size_t> Region::read_data(std::uint64_t offset,
@@ -256,6 +272,7 @@ Result<std::size_t> Region::write(const WriteRequest& request) {
   if (request.bytes.empty()) {
     return std::size_t{0};
   }
+  next_noted_read_ns_.store(0, std::memory_order_relaxed);
   struct stat status = {};
   if (::fstat(fd, &status) != 0) {
     return fail_errno("fstat");

@@ -114,6 +114,8 @@ class Region final : public FileData {
   pmem::Result<void> install(pmem::UniqueFd fd, int open_flags)
       PMEM_REQUIRES(mutex_);
 
+  void note_read(int fd, std::uint64_t offset);
+
   const pmem::Mapping* mapping_for(std::uint64_t end, bool for_writing)
       PMEM_EXCLUDES(mutex_);
 
@@ -147,6 +149,8 @@ class Region final : public FileData {
   std::atomic<bool> is_unmappable_ = false;
 
   std::atomic<std::int64_t> last_write_ns_ = 0;  // CLOCK_REALTIME; 0: settled
+  // When a read is to be noted next; CLOCK_MONOTONIC_COARSE.
+  std::atomic<std::int64_t> next_noted_read_ns_ = 0;
   std::atomic<std::uint64_t> extending_from_ = kNotExtending;
   std::atomic<bool> has_dropped_capabilities_ = false;
   AllocatedRanges allocated_;

@@ -13,6 +13,7 @@
 #include <cstdio>
 
 #include "fs/file_xattrs.h"
+#include "fs/inode_control.h"
 #include "fs/proc_path.h"
 #include "fs/source_directory.h"
 #include "fs/xattr_table.h"
@@ -69,6 +70,24 @@ Result<void> change_owner(int path_fd, const AttributeChange& change) {
                "chown");
 }
 
+bool is_empty(const AttributeChange& change) {
+  return !change.mode && !change.uid && !change.gid && !change.size_bytes &&
+         !change.atime && !change.mtime;
+}
+
+// What chown(2) to -1 and -1 does: the kernel hands that on as a change of
+// nothing. It hands on the loss of set-id bits so, too, which comes with a
+// write; chown would have to be permitted to take them away.
+void move_change_time(int path_fd) {
+  struct stat status = {};
+  if (::fstat(path_fd, &status) == 0 &&
+      (status.st_mode & (S_ISUID | S_ISGID)) == 0) {
+    constexpr auto kSame = static_cast<uid_t>(-1);
+    [[maybe_unused]] const int ignored = ::fchownat(
+        path_fd, "", kSame, kSame, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+  }
+}
+
 Result<void> change_times(int path_fd, const AttributeChange& change) {
   constexpr struct timespec kSame = {.tv_sec = 0, .tv_nsec = UTIME_OMIT};
   const std::array times = {change.atime.value_or(kSame),
@@ -100,6 +119,32 @@ Result<struct stat> SourceNode::attributes() {
   return status;
 }
 
+Result<std::optional<struct timespec>> SourceNode::birth_time() {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  struct statx facts = {};
+  if (::statx(fd->get(), "", AT_EMPTY_PATH, STATX_BTIME, &facts) != 0) {
+    return fail_errno("statx");
+  }
+  if ((facts.stx_mask & STATX_BTIME) == 0) {
+    return std::nullopt;
+  }
+  return timespec{.tv_sec = facts.stx_btime.tv_sec,
+                  .tv_nsec = facts.stx_btime.tv_nsec};
+}
+
+Result<std::string> SourceNode::control(unsigned command, std::string_view in,
+                                        std::size_t out_bytes,
+                                        const Caller& caller) {
+  Result<PathFd> fd = anchor_.open();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  return control_inode(fd->get(), command, in, out_bytes, caller);
+}
+
 Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
                                                   OpenFile* file,
                                                   const Caller& caller) {
@@ -119,6 +164,9 @@ Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
     }
     if (done && (change.uid || change.gid)) {
       done = change_owner(fd->get(), change);
+    }
+    if (is_empty(change)) {
+      move_change_time(fd->get());
     }
     if (done && change.size_bytes) {
       done = change_size(*change.size_bytes, file);
@@ -346,8 +394,13 @@ Result<std::unique_ptr<OpenFile>> SourceNode::open(int flags,
     return pass_on(region);
   }
   if ((flags & O_TRUNC) != 0) {
+    // Also of who then only reads: the kernel has seen that he may write.
+    Result<std::shared_ptr<Region>> writable = region_for(Access::kReadWrite);
+    if (!writable) {
+      return pass_on(writable);
+    }
     const CallerScope as_caller(caller);
-    Result<void> cut = (*region)->truncate(0);
+    Result<void> cut = (*writable)->truncate(0);
     if (!cut) {
       return pass_on(cut);
     }

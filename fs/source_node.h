@@ -61,6 +61,12 @@ class SourceNode : public Node {
   pmem::Result<void> remove_xattr(const char* name,
                                   const Caller& caller) override;
 
+  [[nodiscard]] pmem::Result<std::optional<struct timespec>> birth_time()
+      override;
+  [[nodiscard]] pmem::Result<std::string> control(
+      unsigned command, std::string_view in, std::size_t out_bytes,
+      const Caller& caller) override;
+
   [[nodiscard]] pmem::Result<PathFd> path_fd() const override {
     return anchor_.open();
   }

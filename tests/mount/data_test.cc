@@ -489,6 +489,16 @@ TEST_P(Data, AFileTooLargeToMapIsReadAndWritten) {
   EXPECT_EQ(content_of(source("f")).substr(0, 11), "small again");
 }
 
+TEST_P(Data, IsCutByWhoOpensForReadingWithOTrunc) {
+  expect_same([](Account& account) {
+    write_file(account / "f", "content");
+    const pmem::UniqueFd fd = open_file(account / "f", O_RDONLY | O_TRUNC);
+    account.call("open", fd.valid() ? 0 : -1);
+    account.value("size", status_of(account / "f").st_size);
+    account.call("write", ::write(fd.get(), "x", 1));
+  });
+}
+
 TEST_P(Data, AWriteBeyondTheLargestFileIsRefusedAsNatively) {
   expect_same([](Account& account) {
     const pmem::UniqueFd fd = open_file(account / "f", O_RDWR | O_CREAT);

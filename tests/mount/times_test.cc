@@ -1,5 +1,6 @@
-// The time of modification: moved on by writes, though stores through a mapping
-// do not move it, and kept where somebody has set it.
+// Times: that of modification is moved on by writes, though stores through a
+// mapping do not move it, and kept where somebody has set it; the others are as
+// beneath.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -179,6 +180,58 @@ TEST_P(Times, ADirectoryTellsWhenItsEntriesChanged) {
   let_time_pass();
   ASSERT_EQ(::unlink(mounted("d/g").c_str()), 0);
   expect_moved("unlink");
+}
+
+// --- access, change, birth --------------------------------------------------
+
+// Relative to the time of modification, as most file systems are mounted.
+TEST_P(Times, AReadMovesTheTimeOfAccessOnWhereItDoesBeneath) {
+  expect_same([](Account& account) {
+    write_file(account / "f", noise(8192));
+    const pmem::UniqueFd fd = open_file(account / "f", O_RDWR);
+    const auto tell_whether_read_moves_it = [&](const char* when, off_t at) {
+      const std::array times = {timespec{.tv_sec = 1000, .tv_nsec = 0},
+                                timespec{.tv_sec = 2000, .tv_nsec = 0}};
+      ASSERT_EQ(::futimens(fd.get(), times.data()), 0);
+      ASSERT_EQ(::pwrite(fd.get(), "x", 1, 0), 1);
+      ASSERT_EQ(::futimens(fd.get(), times.data()), 0);
+      account.value("read", read_at(fd.get(), at, 100).size());
+      account.value(when, status_of(account / "f").st_atim.tv_sec != 1000);
+    };
+    tell_whether_read_moves_it("the first read", 0);
+    tell_whether_read_moves_it("a read after a write", 4000);
+    tell_whether_read_moves_it("a read at the end", 8192);
+  });
+}
+
+TEST_P(Times, AChangeOfNothingIsAChange) {
+  expect_same([](Account& account) {
+    write_file(account / "f", "content");
+    const std::int64_t before = to_ns(status_of(account / "f").st_ctim);
+    let_time_pass();
+    constexpr auto kSame = static_cast<uid_t>(-1);
+    account.call("chown", ::chown((account / "f").c_str(), kSame, kSame));
+    account.value("ctime has moved",
+                  to_ns(status_of(account / "f").st_ctim) > before);
+  });
+}
+
+TEST_P(Times, TheTimeOfBirthIsThatOfTheBackingFile) {
+  write_file(mounted("f"), "content");
+  struct statx beneath = {};
+  ASSERT_EQ(::statx(AT_FDCWD, source("f").c_str(), 0, STATX_BTIME, &beneath),
+            0);
+  struct statx shown = {};
+  ASSERT_EQ(::statx(AT_FDCWD, mounted("f").c_str(), 0,
+                    STATX_BTIME | STATX_BASIC_STATS, &shown),
+            0);
+  if ((shown.stx_mask & STATX_BTIME) == 0) {
+    GTEST_SKIP() << "this kernel does not ask FUSE for it (before Linux 6.6)";
+  }
+  EXPECT_EQ(shown.stx_btime.tv_sec, beneath.stx_btime.tv_sec);
+  EXPECT_EQ(shown.stx_btime.tv_nsec, beneath.stx_btime.tv_nsec);
+  EXPECT_EQ(shown.stx_size, 7U);
+  EXPECT_EQ(shown.stx_ino, beneath.stx_ino);
 }
 
 }  // namespace
