@@ -10,6 +10,7 @@
 
 #include "src/mount_options.h"
 #include "src/nearest.h"
+#include "src/sources.h"
 #include "src/version.h"
 
 namespace pmemfs {
@@ -17,13 +18,15 @@ namespace {
 
 constexpr const char* kDescription =
     "pmemfs shows persistent memory as a directory tree of regular files. It "
-    "mounts directories whose files are regions of persistent memory: reads "
-    "and writes go through their mappings, and `getfattr -d FILE` tells of "
+    "mounts every Device DAX and every file system with DAX of the machine, or "
+    "directories that you name: reads and writes go through mappings, and "
+    "`getfattr -d FILE` tells of "
     "each whether it is persistent memory, how much of it is mapped, whether "
     "it is sparse, and why.";
 
 constexpr const char* kExamples =
     "Examples:\n"
+    "  pmemfs mount /mnt/regions                show all persistent memory\n"
     "  pmemfs mount /mnt/pmem0 /mnt/regions     show one directory\n"
     "  pmemfs mount /mnt/pmem0 logs=/mnt/pmem1/log /mnt/regions\n"
     "                                           two, as pmem0/ and logs/\n"
@@ -33,11 +36,13 @@ constexpr const char* kExamples =
 
 // A line for the list of commands, and a paragraph for the command's own help.
 constexpr const char* kMountSummary =
-    "Mount directories and serve them in the background";
+    "Mount persistent memory and serve it in the background";
 constexpr const char* kMountDescription =
-    "SOURCE is a directory, a device /dev/daxX.Y, dax (all of them), or "
-    "NAME=SOURCE. A single unnamed directory or dax is the root "
-    "of the mount; several, or a named one, stand under the root by name. The "
+    "SOURCE is a directory, a device /dev/daxX.Y, dax (all of them), all (in "
+    "dax/ the devices, in fsdax/ the file systems that are mounted with DAX; "
+    "the same as no SOURCE), or NAME=SOURCE. A single unnamed directory, dax "
+    "or all is the root of the mount; several, or a named one, stand under "
+    "the root by name. The "
     "command returns when the mount answers. SIGTERM, SIGINT and SIGHUP end "
     "the daemon and the mount.";
 
@@ -224,18 +229,12 @@ Outcome<void> split_paths(MountRequest& request,
                           const std::vector<std::string>& paths) {
   if (paths.empty()) {
     return refuse(ExitCode::kUsage,
-                  "no source and no mountpoint given: pmemfs mount "
-                  "SOURCE... MOUNTPOINT");
-  }
-  if (paths.size() == 1) {
-    return refuse(ExitCode::kUsage,
-                  "either the source or the mountpoint is missing beside '" +
-                      paths.front() +
-                      "': pmemfs mount SOURCE... MOUNTPOINT (to find the "
-                      "machine's persistent memory without a SOURCE is for a "
-                      "later version)");
+                  "no mountpoint given: pmemfs mount [SOURCE...] MOUNTPOINT");
   }
   request.sources.assign(paths.begin(), paths.end() - 1);
+  if (request.sources.empty()) {
+    request.sources.emplace_back(kEverythingWord);
+  }
   request.mountpoint = paths.back();
   return {};
 }
@@ -326,8 +325,9 @@ class ProgramParser {
     add_option_lists(*mount_, words_);
     add_paths(*mount_, words_.paths);
     mount_->footer(option_words_help() + "\n" + exit_codes_help());
-    format_help(*mount_,
-                "pmemfs mount [OPTIONS] [-o OPTION,...] SOURCE... MOUNTPOINT");
+    format_help(
+        *mount_,
+        "pmemfs mount [OPTIONS] [-o OPTION,...] [SOURCE...] MOUNTPOINT");
   }
 
   void set_up_umount() {

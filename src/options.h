@@ -20,7 +20,7 @@ using Command = std::variant<ShowText, MountRequest, UmountRequest>;
 
 // Reads the words of argv, of which the first is the program's name: as
 // mount.fuse... (the helper that mount(8) runs) it takes that one's arguments.
-// Errors: kUsage; kSourceRefused for a mount without a source.
+// Errors: kUsage.
 [[nodiscard]] Outcome<Command> parse_command_line(
     const std::vector<std::string>& arguments);
 
