@@ -10,6 +10,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -118,23 +119,33 @@ void make_names_differ(std::vector<Unnamed>& unnamed) {
   }
 }
 
-bool is_below_pmemfs(const Mount& mount, const std::vector<Mount>& mounts) {
-  return std::any_of(mounts.begin(), mounts.end(), [&](const Mount& other) {
-    return other.type == kMountType &&
-           is_within(mount.mount_point, other.mount_point);
-  });
-}
-
-// The whole file system comes first, then what lies highest.
-bool shows_more(const Mount& a, const Mount& b) {
-  return a.root.size() < b.root.size();
-}
-
 }  // namespace
 
 bool is_mounted_with_dax(const Mount& mount) {
   return has_option(mount, "dax") || has_option(mount, "dax=always") ||
          has_option(mount, "dax=inode");
+}
+
+std::vector<Mount> not_below_pmemfs(const std::vector<Mount>& mounts) {
+  std::vector<Mount> others;
+  std::copy_if(mounts.begin(), mounts.end(), std::back_inserter(others),
+               [&](const Mount& mount) {
+                 return std::none_of(
+                     mounts.begin(), mounts.end(), [&](const Mount& ours) {
+                       return ours.type == kMountType &&
+                              is_within(mount.mount_point, ours.mount_point);
+                     });
+               });
+  return others;
+}
+
+// The whole file system, then what lies highest.
+std::vector<Mount> best_first(std::vector<Mount> mounts) {
+  std::stable_sort(mounts.begin(), mounts.end(),
+                   [](const Mount& a, const Mount& b) {
+                     return a.root.size() < b.root.size();
+                   });
+  return mounts;
 }
 
 std::string block_device_name(dev_t device, const std::string& sysfs_root) {
@@ -153,8 +164,8 @@ std::string block_device_name(dev_t device, const std::string& sysfs_root) {
 std::vector<DaxFileSystem> dax_file_systems(const std::vector<Mount>& mounts,
                                             const std::string& sysfs_root) {
   std::vector<DaxFileSystem> found;
-  for (const Mount& mount : mounts) {
-    if (!is_mounted_with_dax(mount) || is_below_pmemfs(mount, mounts)) {
+  for (const Mount& mount : not_below_pmemfs(mounts)) {
+    if (!is_mounted_with_dax(mount)) {
       continue;
     }
     const auto known = std::find_if(
@@ -173,7 +184,7 @@ std::vector<DaxFileSystem> dax_file_systems(const std::vector<Mount>& mounts,
   }
   std::vector<Unnamed> unnamed;
   for (DaxFileSystem& one : found) {
-    std::stable_sort(one.mounts.begin(), one.mounts.end(), shows_more);
+    one.mounts = best_first(std::move(one.mounts));
     unnamed.push_back(name_by_itself(std::move(one), sysfs_root));
   }
   make_names_differ(unnamed);

@@ -29,8 +29,13 @@ struct DaxFileSystem {
 // Whether the file system is mounted with dax, dax=always or dax=inode.
 [[nodiscard]] bool is_mounted_with_dax(const Mount& mount);
 
-// Each file system once, in the order of the names. What is mounted at or below
-// a mount of pmemfs is left out: the way there leads through ourselves.
+// The mounts but for those at or below a mount of pmemfs: the way there leads
+// through ourselves, or through a daemon that does not answer any more.
+[[nodiscard]] std::vector<Mount> not_below_pmemfs(
+    const std::vector<Mount>& mounts);
+
+// Each file system once, in the order of the names, without what is mounted
+// at or below a mount of pmemfs.
 [[nodiscard]] std::vector<DaxFileSystem> dax_file_systems(
     const std::vector<Mount>& mounts, const std::string& sysfs_root);
 
@@ -38,6 +43,9 @@ struct DaxFileSystem {
 // numbers that no block device has.
 [[nodiscard]] std::string block_device_name(dev_t device,
                                             const std::string& sysfs_root);
+
+// What shows most of its file system comes first.
+[[nodiscard]] std::vector<Mount> best_first(std::vector<Mount> mounts);
 
 // A directory of the file system, opened for reading where one of its mounts
 // can be reached. Errors: ESTALE (none can: it is unmounted, or others hide
