@@ -40,9 +40,9 @@ pmem::UniqueFd open_handle(int mount_fd, const std::string& handle) {
 
 }  // namespace
 
-Anchor::Anchor(pmem::UniqueFd fd, AnchorPool& pool, int mount_fd)
-    : pool_(pool), mount_fd_(mount_fd) {
-  if (mount_fd_ >= 0 && pool_.is_full()) {
+Anchor::Anchor(pmem::UniqueFd fd, AnchorPool& pool, const HandleMount* mount)
+    : pool_(pool), mount_(mount) {
+  if (mount_ != nullptr && (pool_.is_full() || mount_->must_not_be_held())) {
     handle_ = handle_of(fd.get());
   }
   if (handle_.empty()) {
@@ -61,7 +61,11 @@ pmem::Result<PathFd> Anchor::open() const {
   if (fd_.valid()) {
     return PathFd(fd_.get());
   }
-  pmem::UniqueFd fd = open_handle(mount_fd_, handle_);
+  pmem::Result<PathFd> mount_fd = mount_->mount_fd();
+  if (!mount_fd) {
+    return mount_fd;
+  }
+  pmem::UniqueFd fd = open_handle(mount_fd->get(), handle_);
   if (!fd.valid()) {
     return pmem::fail_errno("open by handle");
   }

@@ -4,10 +4,11 @@
 // budget, where the daemon may open by handle (root, and a file system that has
 // handles), the inode is remembered by its file handle instead and opened anew
 // for each use; so the number of files that the kernel has seen is not limited
-// by the number of descriptors.
+// by the number of descriptors. The same is done with every inode of a file
+// system that is not to be kept from being unmounted.
 //
-// Anchors are immutable and may be used from any thread. The AnchorPool must
-// outlive them.
+// Anchors are immutable and may be used from any thread. The AnchorPool and the
+// HandleMount must outlive them.
 // Source: open_by_handle_at(2), path_resolution(7).
 #pragma once
 
@@ -53,16 +54,33 @@ class PathFd {
   int fd_ = -1;
 };
 
+// The mount in which handles are opened. Any thread.
+class HandleMount {
+ public:
+  HandleMount() = default;
+  virtual ~HandleMount() = default;
+  HandleMount(const HandleMount&) = delete;
+  HandleMount& operator=(const HandleMount&) = delete;
+
+  // An ordinary descriptor of a directory in it. Errors: those of open(2).
+  [[nodiscard]] virtual pmem::Result<PathFd> mount_fd() const = 0;
+
+  // Whether no descriptor of it shall be kept, be there room for it or not.
+  [[nodiscard]] virtual bool must_not_be_held() const { return false; }
+};
+
 class Anchor {
  public:
-  // Keeps `fd`, or its handle when the pool is full. `mount_fd` is an ordinary
-  // descriptor of the same mount, or -1 when handles are of no use there.
-  Anchor(pmem::UniqueFd fd, AnchorPool& pool, int mount_fd);
+  // Keeps `fd`, or its handle when the pool is full or the mount must not be
+  // held. `mount` is that of the inode, or null when handles are of no use
+  // there.
+  Anchor(pmem::UniqueFd fd, AnchorPool& pool, const HandleMount* mount);
   ~Anchor();
   Anchor(const Anchor&) = delete;
   Anchor& operator=(const Anchor&) = delete;
 
-  // Errors: ESTALE (deleted, and nobody has it open), EMFILE, ENFILE.
+  // Errors: ESTALE (deleted, and nobody has it open; or the file system is
+  // unmounted), EMFILE, ENFILE.
   [[nodiscard]] pmem::Result<PathFd> open() const;
 
   // Whether this anchor surely means the inode behind the descriptor, which has
@@ -72,7 +90,7 @@ class Anchor {
 
  private:
   AnchorPool& pool_;
-  int mount_fd_;
+  const HandleMount* mount_;
   pmem::UniqueFd fd_;
   std::string handle_;  // a struct file_handle; empty while fd_ is held
 };

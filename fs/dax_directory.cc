@@ -13,6 +13,7 @@
 
 #include "fs/dax_xattrs.h"
 #include "fs/listed_directory.h"
+#include "fs/own_inodes.h"
 #include "pmem/source.h"
 
 namespace pmemfs {
@@ -25,33 +26,10 @@ using pmem::fail_errno;
 using pmem::pass_on;
 using pmem::Result;
 
-// No source has these numbers for one of its files: the upper 16 bits are 0 as
-// in the number of a top directory, which is 1.
-constexpr ino_t kDirectoryInode = 2;
-
+// The upper 16 bits are 0, as in those of own_inodes.h.
 ino_t inode_of(dev_t number) { return (ino_t{1} << 40) | number; }
 
 constexpr std::uint64_t kBlockBytes = 4096;
-
-// What the kernel itself lists as devices, in the order of their names.
-std::vector<DaxDevice> devices(const DaxOptions& options) {
-  std::vector<DaxDevice> found;
-  std::error_code ignored;
-  const std::filesystem::path directory =
-      options.sysfs_root + "/bus/dax/devices";
-  for (std::filesystem::directory_iterator at(directory, ignored), end;
-       at != end; at.increment(ignored)) {
-    Result<DaxDevice> device =
-        pmem::find_dax_device(at->path().filename(), options.sysfs_root);
-    if (device) {
-      found.push_back(std::move(*device));
-    }
-  }
-  std::sort(
-      found.begin(), found.end(),
-      [](const DaxDevice& a, const DaxDevice& b) { return a.name < b.name; });
-  return found;
-}
 
 struct statvfs status_of_devices(std::uint64_t bytes, std::uint64_t files) {
   struct statvfs status = {};
@@ -99,10 +77,29 @@ Result<Entry> look_up_device(const std::string& name, const DaxOptions& options,
   Entry entry;
   entry.node = nodes.look_up({0, status.st_ino}, is_same, make);
   entry.attributes = status;
+  entry.may_vanish = true;
   return entry;
 }
 
 }  // namespace
+
+std::vector<DaxDevice> dax_devices(const std::string& sysfs_root) {
+  std::vector<DaxDevice> found;
+  std::error_code ignored;
+  const std::filesystem::path directory = sysfs_root + "/bus/dax/devices";
+  for (std::filesystem::directory_iterator at(directory, ignored), end;
+       at != end; at.increment(ignored)) {
+    Result<DaxDevice> device =
+        pmem::find_dax_device(at->path().filename(), sysfs_root);
+    if (device) {
+      found.push_back(std::move(*device));
+    }
+  }
+  std::sort(
+      found.begin(), found.end(),
+      [](const DaxDevice& a, const DaxDevice& b) { return a.name < b.name; });
+  return found;
+}
 
 // --- one device -------------------------------------------------------------
 
@@ -232,7 +229,7 @@ DaxDirectory::DaxDirectory(const DaxOptions& options, NodeTable& nodes)
 
 Result<struct stat> DaxDirectory::attributes() {
   struct stat status = {};
-  status.st_ino = kDirectoryInode;
+  status.st_ino = kDaxInode;
   status.st_mode = S_IFDIR | 0555;
   status.st_nlink = 2;
   status.st_uid = ::geteuid();
@@ -244,7 +241,7 @@ Result<struct stat> DaxDirectory::attributes() {
 
 Result<struct statvfs> DaxDirectory::file_system_status() {
   std::uint64_t bytes = 0;
-  const std::vector<DaxDevice> found = devices(options_);
+  const std::vector<DaxDevice> found = dax_devices(options_.sysfs_root);
   for (const DaxDevice& device : found) {
     bytes += device.size_bytes;
   }
@@ -256,9 +253,9 @@ Result<Entry> DaxDirectory::lookup(const char* name) {
 }
 
 Result<std::unique_ptr<DirectoryStream>> DaxDirectory::open_directory() {
-  std::vector<ListedDirectory::Item> items = {{".", kDirectoryInode, DT_DIR},
-                                              {"..", kDirectoryInode, DT_DIR}};
-  for (const DaxDevice& device : devices(options_)) {
+  std::vector<ListedDirectory::Item> items = {{".", kDaxInode, DT_DIR},
+                                              {"..", kDaxInode, DT_DIR}};
+  for (const DaxDevice& device : dax_devices(options_.sysfs_root)) {
     items.push_back({device.name, inode_of(device.number), DT_REG});
   }
   return std::make_unique<ListedDirectory>(std::move(items));
@@ -281,13 +278,22 @@ Result<Entry> DaxSource::root() {
     return std::make_unique<DaxDirectory>(options_, nodes_);
   };
   Entry entry;
-  entry.node = nodes_.look_up({0, kDirectoryInode}, is_same, make);
+  entry.node = nodes_.look_up({0, kDaxInode}, is_same, make);
   Result<struct stat> status = entry.node->attributes();
   if (!status) {
     return pass_on(status);
   }
   entry.attributes = *status;
   return entry;
+}
+
+ino_t DaxSource::inode() const {
+  if (!device_name_) {
+    return kDaxInode;
+  }
+  Result<DaxDevice> device =
+      pmem::find_dax_device(*device_name_, options_.sysfs_root);
+  return device ? inode_of(device->number) : kDaxInode;
 }
 
 Result<struct statvfs> DaxSource::file_system_status() const {

@@ -31,6 +31,11 @@ struct DaxOptions {
   bool list_virtual_xattrs = true;
 };
 
+// What the kernel lists as Device DAX and tells the facts of, in the order of
+// their names.
+[[nodiscard]] std::vector<pmem::DaxDevice> dax_devices(
+    const std::string& sysfs_root);
+
 // One device. Its path is the node's; the number tells whether it is still the
 // same.
 class DaxNode : public Node {
@@ -94,6 +99,7 @@ class DaxSource : public MountSource {
   [[nodiscard]] pmem::Result<Entry> root() override;
   [[nodiscard]] pmem::Result<struct statvfs> file_system_status()
       const override;
+  [[nodiscard]] ino_t inode() const override;
   [[nodiscard]] unsigned char type() const override {
     return device_name_ ? DT_REG : DT_DIR;
   }

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "fs/dax_directory.h"
+#include "fs/discovery.h"
+#include "fs/own_inodes.h"
 #include "fs/source_tree.h"
 #include "fs/top_directory.h"
 
@@ -44,7 +46,7 @@ Result<std::unique_ptr<FileSystem>> FileSystem::create(
     }
     const auto tag =
         static_cast<std::uint16_t>(is_single ? 0 : members.size() + 1);
-    Result<std::unique_ptr<MountSource>> source = made->make_source(spec, tag);
+    Result<std::shared_ptr<MountSource>> source = made->make_source(spec, tag);
     if (!source) {
       return pass_on(source);
     }
@@ -58,28 +60,35 @@ Result<std::unique_ptr<FileSystem>> FileSystem::create(
     }
     made->root_ = root->node;
   } else {
-    made->top_ = std::make_unique<TopDirectory>(std::move(members));
+    made->top_ = std::make_unique<TopDirectory>(kTopInode, std::move(members));
     made->root_ = made->top_.get();
   }
   return made;
 }
 
-Result<std::unique_ptr<MountSource>> FileSystem::make_source(
+Result<std::shared_ptr<MountSource>> FileSystem::make_source(
     const SourceSpec& spec, std::uint16_t tag) {
-  const bool lists = options_.list_virtual_xattrs;
+  const SharedState shared = {options_.list_virtual_xattrs, anchors_,
+                              inode_numbers_, nodes_};
   if (spec.kind == SourceKind::kDirectory) {
-    Result<std::unique_ptr<SourceTree>> tree = SourceTree::create(
-        spec.path, tag, {lists, anchors_, inode_numbers_, nodes_});
+    Result<std::shared_ptr<SourceTree>> tree =
+        SourceTree::create(spec.path, tag, shared);
     if (!tree) {
       return pass_on(tree);
     }
     return std::move(*tree);
   }
+  const DaxOptions dax = {options_.sysfs_root, options_.dev_root,
+                          options_.list_virtual_xattrs};
+  if (spec.kind == SourceKind::kEverything) {
+    return std::make_shared<DiscoverySource>(
+        dax, FsdaxOptions{options_.mountinfo_path, options_.sysfs_root},
+        shared);
+  }
   const std::optional<std::string> device = spec.kind == SourceKind::kDevice
                                                 ? std::optional(spec.path)
                                                 : std::nullopt;
-  const DaxOptions options = {options_.sysfs_root, options_.dev_root, lists};
-  return std::make_unique<DaxSource>(options, nodes_, device);
+  return std::make_shared<DaxSource>(dax, nodes_, device);
 }
 
 }  // namespace pmemfs

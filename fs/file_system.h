@@ -46,13 +46,13 @@ class FileSystem {
  private:
   explicit FileSystem(FileSystemOptions options);
 
-  pmem::Result<std::unique_ptr<MountSource>> make_source(const SourceSpec& spec,
+  pmem::Result<std::shared_ptr<MountSource>> make_source(const SourceSpec& spec,
                                                          std::uint16_t tag);
 
   FileSystemOptions options_;
   AnchorPool anchors_;
   InodeNumbers inode_numbers_;
-  std::vector<std::unique_ptr<MountSource>> sources_;
+  std::vector<std::shared_ptr<MountSource>> sources_;
   NodeTable nodes_;  // after what its nodes refer to
   HandleTable<OpenFile> open_files_;
   HandleTable<DirectoryStream> open_directories_;

@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -82,6 +83,10 @@ struct fuse_entry_param to_param(fuse_req_t request, const Entry& entry) {
   param.attr = entry.attributes;
   param.attr_timeout = options.attr_timeout_s;
   param.entry_timeout = options.entry_timeout_s;
+  if (entry.may_vanish) {
+    constexpr double kLongestTrust_s = 1.0;
+    param.entry_timeout = std::min(param.entry_timeout, kLongestTrust_s);
+  }
   return param;
 }
 

@@ -25,7 +25,9 @@ class MountSource {
   [[nodiscard]] virtual pmem::Result<struct statvfs> file_system_status()
       const = 0;
 
-  // DT_* of the source's own node.
+  // What a listing tells of the source's own node: its inode number, as far as
+  // that is known, and DT_*.
+  [[nodiscard]] virtual ino_t inode() const = 0;
   [[nodiscard]] virtual unsigned char type() const { return DT_DIR; }
 };
 

@@ -40,6 +40,9 @@ struct InodeKey {
 struct Entry {
   Node* node = nullptr;
   struct stat attributes = {};
+  // What is behind the name may leave by itself, as a device: the kernel is to
+  // ask again soon.
+  bool may_vanish = false;
 };
 
 // One open(2) of a regular file.

@@ -22,6 +22,7 @@ enum class SourceKind {
   kDirectory,
   kAllDevices,  // every Device DAX of the machine
   kDevice,      // one of them
+  kEverything,  // dax/ with all devices, fsdax/ with all DAX file systems
 };
 
 // One thing to show. An empty name means that it is the root of the mount; then
@@ -41,6 +42,8 @@ struct FileSystemOptions {
   // Where Device DAX are looked for; tests have roots of their own.
   std::string sysfs_root = "/sys";
   std::string dev_root = "/dev";
+  // And where file systems are that are mounted with DAX.
+  std::string mountinfo_path = "/proc/self/mountinfo";
 };
 
 struct SessionOptions {

@@ -14,8 +14,9 @@ using pmem::Result;
 
 class SourceDirectoryStream : public DirectoryStream {
  public:
-  SourceDirectoryStream(pmem::UniqueFd fd, dev_t device, const SourceTree& tree)
-      : fd_(std::move(fd)), device_(device), tree_(tree) {}
+  SourceDirectoryStream(pmem::UniqueFd fd, dev_t device,
+                        std::shared_ptr<const SourceTree> tree)
+      : fd_(std::move(fd)), device_(device), tree_(std::move(tree)) {}
 
   Result<std::optional<DirectoryEntry>> entry_at(std::uint64_t offset) override
       PMEM_REQUIRES(mutex()) {
@@ -48,7 +49,7 @@ class SourceDirectoryStream : public DirectoryStream {
     end_of_entry_ = static_cast<std::uint64_t>(entry->d_off);
     return DirectoryEntry{
         static_cast<const char*>(entry->d_name),
-        tree_.shared().inode_numbers.unique(device_, entry->d_ino, fd_.get()),
+        tree_->shared().inode_numbers.unique(device_, entry->d_ino, fd_.get()),
         entry->d_type, end_of_entry_};
   }
 
@@ -68,7 +69,7 @@ class SourceDirectoryStream : public DirectoryStream {
 
   const pmem::UniqueFd fd_;
   const dev_t device_;
-  const SourceTree& tree_;
+  const std::shared_ptr<const SourceTree> tree_;
 
   alignas(struct dirent64) std::array<std::byte, kBufferBytes> buffer_
       PMEM_GUARDED_BY(mutex()) = {};
@@ -83,9 +84,10 @@ class SourceDirectoryStream : public DirectoryStream {
 }  // namespace
 
 std::unique_ptr<DirectoryStream> make_source_directory_stream(
-    pmem::UniqueFd directory_fd, dev_t device, const SourceTree& tree) {
+    pmem::UniqueFd directory_fd, dev_t device,
+    std::shared_ptr<const SourceTree> tree) {
   return std::make_unique<SourceDirectoryStream>(std::move(directory_fd),
-                                                 device, tree);
+                                                 device, std::move(tree));
 }
 
 }  // namespace pmemfs

@@ -12,6 +12,7 @@ namespace pmemfs {
 // `directory_fd`: O_RDONLY. The offsets are the backing file system's own, so
 // that seekdir(3) means what it means there.
 [[nodiscard]] std::unique_ptr<DirectoryStream> make_source_directory_stream(
-    pmem::UniqueFd directory_fd, dev_t device, const SourceTree& tree);
+    pmem::UniqueFd directory_fd, dev_t device,
+    std::shared_ptr<const SourceTree> tree);
 
 }  // namespace pmemfs

@@ -14,6 +14,7 @@
 
 #include "fs/file_xattrs.h"
 #include "fs/inode_control.h"
+#include "fs/inner_mountpoint.h"
 #include "fs/proc_path.h"
 #include "fs/source_directory.h"
 #include "fs/xattr_table.h"
@@ -30,15 +31,17 @@ using pmem::UniqueFd;
 
 // A single name in a directory, not followed if it is a link, and never one
 // that leads out of the directory.
-UniqueFd open_child(int directory, const char* name) {
+UniqueFd open_child(int directory, const char* name, bool enters_mounts) {
   constexpr int kMostAttempts = 16;
   struct open_how how = {};
   how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS |
+                (enters_mounts ? 0U : RESOLVE_NO_XDEV);
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     const long fd = ::syscall(SYS_openat2, directory, name, &how, sizeof(how));
     // The kernel lost sight of the path because of a rename somewhere (EAGAIN),
-    // or of this very entry, out of the directory (EXDEV).
+    // or of this very entry, out of the directory (EXDEV, which is also said of
+    // a mount that is not to be entered).
     if (fd >= 0 || (errno != EAGAIN && errno != EXDEV)) {
       return UniqueFd(static_cast<int>(fd));
     }
@@ -101,17 +104,25 @@ Result<void> change_times(int path_fd, const AttributeChange& change) {
 // --- attributes
 // ---------------------------------------------------------------
 
-Result<struct stat> SourceNode::attributes() {
+Result<PathFd> SourceNode::path_fd_beside(const Region* region) const {
   Result<PathFd> fd = anchor_.open();
+  if (!fd && region != nullptr && region->backing_fd() >= 0) {
+    return PathFd(region->backing_fd());
+  }
+  return fd;
+}
+
+Result<struct stat> SourceNode::attributes() {
+  const std::shared_ptr<Region> region = open_region();
+  Result<PathFd> fd = path_fd_beside(region.get());
   if (!fd) {
     return pass_on(fd);
   }
-  const std::shared_ptr<Region> region = open_region();
   if (region == nullptr) {
-    return tree_.attributes(fd->get());
+    return tree_->attributes(fd->get());
   }
   region->settle_times();
-  Result<struct stat> status = tree_.attributes(fd->get());
+  Result<struct stat> status = tree_->attributes(fd->get());
   if (status) {
     status->st_size = static_cast<off_t>(
         region->visible_size(static_cast<std::uint64_t>(status->st_size)));
@@ -148,11 +159,11 @@ Result<std::string> SourceNode::control(unsigned command, std::string_view in,
 Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
                                                   OpenFile* file,
                                                   const Caller& caller) {
-  Result<PathFd> fd = anchor_.open();
+  const std::shared_ptr<Region> region = open_region();
+  Result<PathFd> fd = path_fd_beside(region.get());
   if (!fd) {
     return pass_on(fd);
   }
-  const std::shared_ptr<Region> region = open_region();
   if (region != nullptr) {
     region->settle_times();
   }
@@ -212,11 +223,16 @@ Result<Entry> SourceNode::lookup(const char* name) {
   if (!fd) {
     return pass_on(fd);
   }
-  UniqueFd child = open_child(fd->get(), name);
+  const bool enters_mounts = tree_->enters_mounts();
+  UniqueFd child = open_child(fd->get(), name, enters_mounts);
   if (!child.valid()) {
-    return fail_errno("lookup");
+    const int code = errno;
+    if (!enters_mounts && is_mountpoint(fd->get(), name)) {
+      return look_up_mountpoint(tree_, fd->get(), name);
+    }
+    return fail(code, "lookup");
   }
-  return tree_.adopt(std::move(child));
+  return tree_->adopt(std::move(child));
 }
 
 // Makes something of a type (S_IF...) in this directory, as the caller;
@@ -239,7 +255,7 @@ Result<Entry> SourceNode::make_entry(const char* name, mode_t type,
   // Somebody beneath has put another thing in its place already. ESTALE makes
   // the kernel try once more, and find that.
   if (entry && (entry->attributes.st_mode & S_IFMT) != (type & S_IFMT)) {
-    tree_.shared().nodes.forget(*entry->node, 1);
+    tree_->shared().nodes.forget(*entry->node, 1);
     return fail(ESTALE, doing);
   }
   return entry;
@@ -461,7 +477,7 @@ Result<CreatedFile> SourceNode::adopt_created(UniqueFd fd) {
   if (!region) {
     return pass_on(region);
   }
-  Result<Entry> entry = tree_.adopt(std::move(path_fd));
+  Result<Entry> entry = tree_->adopt(std::move(path_fd));
   if (!entry) {
     return pass_on(entry);
   }
@@ -483,7 +499,7 @@ Result<CreatedFile> SourceNode::open_existing(const char* name, int flags,
   }
   Result<std::unique_ptr<OpenFile>> file = entry->node->open(flags, caller);
   if (!file) {
-    tree_.shared().nodes.forget(*entry->node, 1);
+    tree_->shared().nodes.forget(*entry->node, 1);
     return pass_on(file);
   }
   CreatedFile created;
@@ -537,7 +553,7 @@ Result<std::string> SourceNode::list_xattrs() {
       listed.append(name, std::string_view(name).size() + 1);
     }
   }
-  if (type_ == S_IFREG && tree_.shared().list_virtual_xattrs) {
+  if (type_ == S_IFREG && tree_->shared().list_virtual_xattrs) {
     Result<FileFacts> facts = FileFacts::create(fd->get());
     if (!facts) {
       return pass_on(facts);

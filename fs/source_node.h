@@ -13,11 +13,12 @@ namespace pmemfs {
 
 class SourceNode : public Node {
  public:
-  SourceNode(SourceTree& tree, pmem::UniqueFd path_fd, int mount_fd,
-             mode_t type)
-      : tree_(tree),
+  // `mount` as in Anchor: null, or the tree itself.
+  SourceNode(std::shared_ptr<SourceTree> tree, pmem::UniqueFd path_fd,
+             const HandleMount* mount, mode_t type)
+      : tree_(std::move(tree)),
         type_(type & S_IFMT),
-        anchor_(std::move(path_fd), tree.shared().anchors, mount_fd) {}
+        anchor_(std::move(path_fd), tree_->shared().anchors, mount) {}
 
   [[nodiscard]] bool is_same_inode(int fd) const {
     return anchor_.is_same_inode(fd);
@@ -72,6 +73,10 @@ class SourceNode : public Node {
   }
 
  private:
+  // A descriptor for calls that any kind will do for: that of the open region,
+  // if there is one, when the inode itself cannot be reached any more.
+  [[nodiscard]] pmem::Result<PathFd> path_fd_beside(const Region* region) const;
+
   // The region of a file that somebody has open, or null.
   std::shared_ptr<Region> open_region() PMEM_EXCLUDES(mutex_);
   // The same, opened now if it is not yet, and good for `access`.
@@ -89,8 +94,8 @@ class SourceNode : public Node {
   pmem::Result<CreatedFile> open_existing(const char* name, int flags,
                                           const Caller& caller);
 
-  SourceTree& tree_;
-  const mode_t type_;  // S_IFREG, S_IFDIR, ...
+  const std::shared_ptr<SourceTree> tree_;  // before what refers to it
+  const mode_t type_;                       // S_IFREG, S_IFDIR, ...
   const Anchor anchor_;
 
   pmem::Mutex mutex_;

@@ -11,7 +11,7 @@ using pmem::fail_errno;
 using pmem::Result;
 using pmem::UniqueFd;
 
-Result<std::unique_ptr<SourceTree>> SourceTree::create(
+Result<std::shared_ptr<SourceTree>> SourceTree::create(
     const std::string& directory, std::uint16_t inode_tag,
     const SharedState& shared) {
   UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -22,12 +22,50 @@ Result<std::unique_ptr<SourceTree>> SourceTree::create(
   }
   shared.inode_numbers.add_source(status.st_dev, inode_tag);
   const bool opens_by_handle = can_open_by_handle(fd.get());
-  return std::unique_ptr<SourceTree>(
-      new SourceTree(std::move(fd), status.st_dev, opens_by_handle, shared));
+  return std::shared_ptr<SourceTree>(new SourceTree(
+      std::move(fd), nullptr, status.st_dev, opens_by_handle, shared));
+}
+
+Result<std::shared_ptr<SourceTree>> SourceTree::create_visited(
+    UniqueFd root, OpenRoot open_root, std::uint64_t identity,
+    const SharedState& shared) {
+  struct stat status = {};
+  if (::fstat(root.get(), &status) != 0) {
+    return fail_errno("fstat");
+  }
+  const bool opens_by_handle = can_open_by_handle(root.get());
+  if (opens_by_handle) {
+    root = UniqueFd();
+  }
+  shared.inode_numbers.add_file_system(status.st_dev, identity);
+  return std::shared_ptr<SourceTree>(
+      new SourceTree(std::move(root), std::move(open_root), status.st_dev,
+                     opens_by_handle, shared));
+}
+
+SourceTree::~SourceTree() {
+  if (open_root_ != nullptr) {
+    shared_.inode_numbers.remove_file_system(device_);
+  }
+}
+
+Result<PathFd> SourceTree::mount_fd() const {
+  if (directory_fd_.valid()) {
+    return PathFd(directory_fd_.get());
+  }
+  Result<UniqueFd> fd = open_root_();
+  if (!fd) {
+    return pmem::pass_on(fd);
+  }
+  return PathFd(std::move(*fd));
 }
 
 Result<Entry> SourceTree::root() {
-  UniqueFd fd(::openat(directory_fd_.get(), ".", O_PATH | O_CLOEXEC));
+  Result<PathFd> mount = mount_fd();
+  if (!mount) {
+    return pmem::pass_on(mount);
+  }
+  UniqueFd fd(::openat(mount->get(), ".", O_PATH | O_CLOEXEC));
   if (!fd.valid()) {
     return fail_errno("open");
   }
@@ -41,8 +79,8 @@ Result<Entry> SourceTree::adopt(UniqueFd path_fd) {
   }
   const int fd = path_fd.get();
   // Handles lead nowhere on what is mounted inside the source.
-  const int mount_fd =
-      opens_by_handle_ && status.st_dev == device_ ? directory_fd_.get() : -1;
+  const HandleMount* mount =
+      opens_by_handle_ && status.st_dev == device_ ? this : nullptr;
   const std::uint64_t shown_inode =
       shared_.inode_numbers.unique(status.st_dev, status.st_ino, fd);
   const auto is_same = [fd](const Node& node) {
@@ -50,8 +88,8 @@ Result<Entry> SourceTree::adopt(UniqueFd path_fd) {
     return static_cast<const SourceNode&>(node).is_same_inode(fd);
   };
   const auto make = [&] {
-    return std::make_unique<SourceNode>(*this, std::move(path_fd), mount_fd,
-                                        status.st_mode);
+    return std::make_unique<SourceNode>(shared_from_this(), std::move(path_fd),
+                                        mount, status.st_mode);
   };
   Entry entry;
   entry.node =
@@ -62,11 +100,22 @@ Result<Entry> SourceTree::adopt(UniqueFd path_fd) {
 }
 
 Result<struct statvfs> SourceTree::file_system_status() const {
+  Result<PathFd> mount = mount_fd();
+  if (!mount) {
+    return pmem::pass_on(mount);
+  }
   struct statvfs status = {};
-  if (::fstatvfs(directory_fd_.get(), &status) != 0) {
+  if (::fstatvfs(mount->get(), &status) != 0) {
     return fail_errno("fstatvfs");
   }
   return status;
+}
+
+ino_t SourceTree::inode() const {
+  Result<PathFd> mount = mount_fd();
+  Result<struct stat> status =
+      mount ? attributes(mount->get()) : pmem::pass_on(mount);
+  return status ? status->st_ino : 0;
 }
 
 Result<struct stat> SourceTree::attributes(int fd) const {

@@ -10,25 +10,19 @@
 #include "fs/listed_directory.h"
 
 namespace pmemfs {
-namespace {
 
 using pmem::fail;
 using pmem::pass_on;
 using pmem::Result;
 
-// No source has this number for one of its files: the upper 16 bits are 0.
-constexpr ino_t kTopInode = 1;
-
-}  // namespace
-
-TopDirectory::TopDirectory(std::vector<Member> members)
-    : members_(std::move(members)), made_() {
+TopDirectory::TopDirectory(ino_t inode, std::vector<Member> members)
+    : inode_(inode), members_(std::move(members)), made_() {
   ::clock_gettime(CLOCK_REALTIME, &made_);
 }
 
 Result<struct stat> TopDirectory::attributes() {
   struct stat status = {};
-  status.st_ino = kTopInode;
+  status.st_ino = inode_;
   status.st_mode = S_IFDIR | 0555;
   status.st_nlink = 2 + members_.size();
   status.st_uid = ::geteuid();
@@ -75,10 +69,11 @@ Result<Entry> TopDirectory::lookup(const char* name) {
 }
 
 Result<std::unique_ptr<DirectoryStream>> TopDirectory::open_directory() {
-  std::vector<ListedDirectory::Item> items = {{".", kTopInode, DT_DIR},
-                                              {"..", kTopInode, DT_DIR}};
+  std::vector<ListedDirectory::Item> items = {{".", inode_, DT_DIR},
+                                              {"..", inode_, DT_DIR}};
   for (const Member& member : members_) {
-    items.push_back({member.name, kTopInode, member.source->type()});
+    items.push_back(
+        {member.name, member.source->inode(), member.source->type()});
   }
   return std::make_unique<ListedDirectory>(std::move(items));
 }

@@ -1,5 +1,5 @@
-// The root of a mount with several or named sources: a read-only directory with
-// one entry per source. Immutable; any thread.
+// A read-only directory with one entry per source: the root of a mount with
+// several or named sources, and what discovery shows. Immutable; any thread.
 #pragma once
 
 #include <memory>
@@ -18,7 +18,7 @@ class TopDirectory : public Node {
     MountSource* source = nullptr;
   };
 
-  explicit TopDirectory(std::vector<Member> members);
+  TopDirectory(ino_t inode, std::vector<Member> members);
 
   pmem::Result<struct stat> attributes() override;
   // The sum over the sources' file systems, each counted once.
@@ -27,7 +27,8 @@ class TopDirectory : public Node {
   pmem::Result<std::unique_ptr<DirectoryStream>> open_directory() override;
 
  private:
-  std::vector<Member> members_;
+  const ino_t inode_;  // of own_inodes.h
+  const std::vector<Member> members_;
   struct timespec made_;
 };
 

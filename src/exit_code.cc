@@ -12,7 +12,8 @@ std::string exit_codes_help() {
          "  5  FUSE is not available (no /dev/fuse, no fusermount3)\n"
          "  6  not permitted\n"
          "  7  the mount failed, or the daemon ended before it answered\n"
-         "  8  umount refused: not a pmemfs mount, or busy";
+         "  8  umount refused: not a pmemfs mount, or busy\n"
+         "  9  there is no persistent memory to list";
 }
 
 }  // namespace pmemfs

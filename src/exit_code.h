@@ -18,6 +18,7 @@ enum class ExitCode : int {
   kNotPermitted = 6,
   kMountFailed = 7,  // the mount failed, or the daemon ended before it answered
   kUmountRefused = 8,  // not a pmemfs mount, or busy
+  kNothingFound = 9,   // there is no persistent memory to list
 };
 
 // A refusal for people: names the input and the way out, in one or more lines

@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "src/list_command.h"
 #include "src/mount_command.h"
 #include "src/options.h"
 #include "src/process.h"
@@ -24,6 +25,9 @@ struct Runner {
   }
   ExitCode operator()(const UmountRequest& request) const {
     return run_umount(request);
+  }
+  ExitCode operator()(const ListRequest& request) const {
+    return run_list(request);
   }
 };
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "fs/discovery.h"
 #include "fs/file_system.h"
 #include "fs/options.h"
 #include "fs/session.h"
@@ -87,6 +88,11 @@ Outcome<MountPlan> plan_mount(const MountRequest& request) {
   if (!outside) {
     return hand_on(outside);
   }
+  Outcome<void> visible = check_hides_no_source(
+      mountpoint->path, sources->specs, read_mountinfo(kMountinfoPath));
+  if (!visible) {
+    return hand_on(visible);
+  }
   Outcome<void> fuse = check_fuse_access();
   if (!fuse) {
     return hand_on(fuse);
@@ -138,6 +144,26 @@ tl::unexpected<Failure> refuse_session(const MountPlan& plan,
   return refuse(session_exit_code(error.code), error.message() + advice);
 }
 
+// What a mount that discovers has to begin with.
+void log_discovered(const MountPlan& plan) {
+  const std::vector<SourceSpec>& sources = plan.file_system.sources;
+  const bool discovers =
+      std::ranges::any_of(sources, [](const SourceSpec& source) {
+        return source.kind == SourceKind::kEverything;
+      });
+  if (!discovers) {
+    return;
+  }
+  const std::string found = discovered_in_words();
+  if (found.empty()) {
+    spdlog::warn(
+        "no persistent memory found: no Device DAX, and no file system that is "
+        "mounted with DAX; dax/ and fsdax/ fill as they come");
+  } else {
+    spdlog::info("found {}", found);
+  }
+}
+
 // Mounts and serves until the mount is over. `tell_ready` is called on another
 // thread, once the kernel has taken the mount into use.
 Outcome<void> serve(const MountPlan& plan,
@@ -161,6 +187,7 @@ Outcome<void> serve(const MountPlan& plan,
   if (!session) {
     return refuse_session(plan, session.error());
   }
+  log_discovered(plan);
   const auto on_ready = [&](const std::string& negotiated) {
     spdlog::info("mounted {} at {}: {}", plan.sources, plan.mountpoint.path,
                  negotiated);

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
@@ -15,20 +14,6 @@
 namespace pmemfs {
 namespace {
 
-bool is_octal(char digit) { return digit >= '0' && digit <= '7'; }
-
-std::vector<std::string_view> split_fields(std::string_view line) {
-  std::vector<std::string_view> fields;
-  while (!line.empty()) {
-    const std::size_t end = std::min(line.find(' '), line.size());
-    if (end > 0) {
-      fields.push_back(line.substr(0, end));
-    }
-    line.remove_prefix(std::min(end + 1, line.size()));
-  }
-  return fields;
-}
-
 std::optional<int> number(std::string_view text) {
   int value = 0;
   const char* end = text.data() + text.size();
@@ -37,28 +22,6 @@ std::optional<int> number(std::string_view text) {
     return std::nullopt;
   }
   return value;
-}
-
-// id parent major:minor root mount_point options [tags...] - type source
-// options
-std::optional<Mount> parse_line(std::string_view line) {
-  constexpr std::size_t kFieldsBeforeTags = 6;
-  const std::vector<std::string_view> fields = split_fields(line);
-  if (fields.size() < kFieldsBeforeTags) {
-    return std::nullopt;
-  }
-  const auto separator =
-      std::find(fields.begin() + kFieldsBeforeTags, fields.end(), "-");
-  const std::optional<int> id = number(fields[0]);
-  const std::optional<int> parent_id = number(fields[1]);
-  if (std::distance(separator, fields.end()) < 3 || !id || !parent_id) {
-    return std::nullopt;
-  }
-  return Mount{.id = *id,
-               .parent_id = *parent_id,
-               .mount_point = decode_octal_escapes(fields[4]),
-               .type = decode_octal_escapes(separator[1]),
-               .source = decode_octal_escapes(separator[2])};
 }
 
 std::string read_text(const std::string& path) {
@@ -95,37 +58,6 @@ pmem::Result<std::string> real_path(const std::string& path) {
 
 }  // namespace
 
-std::string decode_octal_escapes(std::string_view text) {
-  std::string decoded;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const bool escaped = text[at] == '\\' && at + 3 < text.size() &&
-                         is_octal(text[at + 1]) && is_octal(text[at + 2]) &&
-                         is_octal(text[at + 3]);
-    if (!escaped) {
-      decoded += text[at];
-      continue;
-    }
-    const int value = (text[at + 1] - '0') * 64 + (text[at + 2] - '0') * 8 +
-                      (text[at + 3] - '0');
-    decoded += static_cast<char>(value);
-    at += 3;
-  }
-  return decoded;
-}
-
-std::vector<Mount> parse_mountinfo(std::string_view text) {
-  std::vector<Mount> mounts;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::optional<Mount> mount = parse_line(text.substr(0, end));
-    if (mount) {
-      mounts.push_back(std::move(*mount));
-    }
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return mounts;
-}
-
 pmem::Result<std::optional<Mount>> mount_at(const std::string& path) {
   // The table alone cannot tell which of several mounts at a path is on top, or
   // whether a later one further up hides them all. Where the path leads can.
@@ -137,7 +69,7 @@ pmem::Result<std::optional<Mount>> mount_at(const std::string& path) {
   if (!id) {
     return pmem::fail(ENOSYS, "asking /proc for the mount of a path");
   }
-  for (Mount& mount : parse_mountinfo(read_text("/proc/self/mountinfo"))) {
+  for (Mount& mount : read_mountinfo(kMountinfoPath)) {
     if (mount.id == *id && mount.mount_point == path) {
       return std::optional<Mount>(std::move(mount));
     }

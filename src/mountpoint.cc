@@ -5,11 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
 #include <utility>
 
+#include "fs/dax_mounts.h"
 #include "src/mount_table.h"
 #include "src/unmount.h"
 
@@ -134,6 +136,25 @@ Outcome<void> check_outside_sources(const std::string& mountpoint,
   return {};
 }
 
+Outcome<void> check_hides_no_source(const std::string& mountpoint,
+                                    const std::vector<SourceSpec>& sources,
+                                    const std::vector<Mount>& mounts) {
+  const bool discovers =
+      std::any_of(sources.begin(), sources.end(), [](const SourceSpec& source) {
+        return source.kind == SourceKind::kEverything;
+      });
+  for (const Mount& mount : mounts) {
+    if (discovers && is_mounted_with_dax(mount) &&
+        is_within(mount.mount_point, mountpoint)) {
+      return refuse_mountpoint("mountpoint '" + mountpoint +
+                               "' would hide what is to be shown: " +
+                               mount.source + " is mounted with DAX at '" +
+                               mount.mount_point + "'; mount elsewhere");
+    }
+  }
+  return {};
+}
+
 Outcome<void> detach_dead_mounts(const Mountpoint& mountpoint) {
   // Several can lie on one another; more than these, and something mounts there
   // as fast as we detach.
@@ -155,14 +176,6 @@ Outcome<void> detach_dead_mounts(const Mountpoint& mountpoint) {
     is_dead = beneath->has_dead_mount;
   }
   return {};
-}
-
-bool is_within(std::string_view path, std::string_view directory) {
-  if (directory == "/") {
-    return true;
-  }
-  return path.starts_with(directory) &&
-         (path.size() == directory.size() || path[directory.size()] == '/');
 }
 
 }  // namespace pmemfs

@@ -7,9 +7,9 @@
 #include <sys/types.h>
 
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "fs/mountinfo.h"
 #include "fs/options.h"
 #include "pmem/result.h"
 #include "src/exit_code.h"
@@ -42,10 +42,13 @@ struct FileStatus {
 [[nodiscard]] Outcome<void> check_outside_sources(
     const std::string& mountpoint, const std::vector<SourceSpec>& sources);
 
+// Refuses a mountpoint that would hide a file system which is to be discovered:
+// one that is mounted with DAX there or below. `mounts`: the mount table.
+[[nodiscard]] Outcome<void> check_hides_no_source(
+    const std::string& mountpoint, const std::vector<SourceSpec>& sources,
+    const std::vector<Mount>& mounts);
+
 // Detaches the dead mounts at the mountpoint, and logs it.
 [[nodiscard]] Outcome<void> detach_dead_mounts(const Mountpoint& mountpoint);
-
-// Whether `path` is `directory` or lies in it. REQUIRES: both are resolved.
-[[nodiscard]] bool is_within(std::string_view path, std::string_view directory);
 
 }  // namespace pmemfs

@@ -10,6 +10,7 @@
 
 #include "src/mount_options.h"
 #include "src/nearest.h"
+#include "src/sources.h"
 #include "src/version.h"
 
 namespace pmemfs {
@@ -17,27 +18,33 @@ namespace {
 
 constexpr const char* kDescription =
     "pmemfs shows persistent memory as a directory tree of regular files. It "
-    "mounts directories whose files are regions of persistent memory: reads "
-    "and writes go through their mappings, and `getfattr -d FILE` tells of "
+    "mounts every Device DAX and every file system with DAX of the machine, or "
+    "directories that you name: reads and writes go through mappings, and "
+    "`getfattr -d FILE` tells of "
     "each whether it is persistent memory, how much of it is mapped, whether "
     "it is sparse, and why.";
 
 constexpr const char* kExamples =
     "Examples:\n"
+    "  pmemfs mount /mnt/regions                show all persistent memory\n"
     "  pmemfs mount /mnt/pmem0 /mnt/regions     show one directory\n"
     "  pmemfs mount /mnt/pmem0 logs=/mnt/pmem1/log /mnt/regions\n"
     "                                           two, as pmem0/ and logs/\n"
     "  pmemfs mount -o ro,io=cached /mnt/pmem0 /mnt/regions\n"
     "  pmemfs umount /mnt/regions\n"
+    "  pmemfs list                              what persistent memory there "
+    "is\n"
     "  mount -t fuse.pmemfs /mnt/pmem0 /mnt/regions\n";
 
 // A line for the list of commands, and a paragraph for the command's own help.
 constexpr const char* kMountSummary =
-    "Mount directories and serve them in the background";
+    "Mount persistent memory and serve it in the background";
 constexpr const char* kMountDescription =
-    "SOURCE is a directory, a device /dev/daxX.Y, dax (all of them), or "
-    "NAME=SOURCE. A single unnamed directory or dax is the root "
-    "of the mount; several, or a named one, stand under the root by name. The "
+    "SOURCE is a directory, a device /dev/daxX.Y, dax (all of them), all (in "
+    "dax/ the devices, in fsdax/ the file systems that are mounted with DAX; "
+    "the same as no SOURCE), or NAME=SOURCE. A single unnamed directory, dax "
+    "or all is the root of the mount; several, or a named one, stand under "
+    "the root by name. The "
     "command returns when the mount answers. SIGTERM, SIGINT and SIGHUP end "
     "the daemon and the mount.";
 
@@ -45,6 +52,14 @@ constexpr const char* kUmountSummary = "End a mount of pmemfs";
 constexpr const char* kUmountDescription =
     "The mount may be a dead one, whose daemon is gone. Mounts that are not of "
     "pmemfs are refused.";
+
+constexpr const char* kListSummary =
+    "List the persistent memory of the machine";
+constexpr const char* kListDescription =
+    "One row a region: every Device DAX, every pmem block device, and every "
+    "file system that is mounted with DAX on something else. - is what is not "
+    "known, ? what could not be found out, for the reason under WHY. Nothing "
+    "is changed or left behind. Ordinary users are told what they may read.";
 
 constexpr const char* kHelperDescription =
     "The helper that mount(8) runs for the type fuse.pmemfs; see "
@@ -224,18 +239,12 @@ Outcome<void> split_paths(MountRequest& request,
                           const std::vector<std::string>& paths) {
   if (paths.empty()) {
     return refuse(ExitCode::kUsage,
-                  "no source and no mountpoint given: pmemfs mount "
-                  "SOURCE... MOUNTPOINT");
-  }
-  if (paths.size() == 1) {
-    return refuse(ExitCode::kUsage,
-                  "either the source or the mountpoint is missing beside '" +
-                      paths.front() +
-                      "': pmemfs mount SOURCE... MOUNTPOINT (to find the "
-                      "machine's persistent memory without a SOURCE is for a "
-                      "later version)");
+                  "no mountpoint given: pmemfs mount [SOURCE...] MOUNTPOINT");
   }
   request.sources.assign(paths.begin(), paths.end() - 1);
+  if (request.sources.empty()) {
+    request.sources.emplace_back(kEverythingWord);
+  }
   request.mountpoint = paths.back();
   return {};
 }
@@ -275,7 +284,7 @@ Outcome<std::optional<ShowText>> parse_with(
   return std::optional<ShowText>();
 }
 
-// One program with its two commands.
+// One program with its commands.
 class ProgramParser {
  public:
   ProgramParser() {
@@ -289,6 +298,7 @@ class ProgramParser {
     format_help(app_, "pmemfs COMMAND [OPTIONS] ...");
     set_up_mount();
     set_up_umount();
+    set_up_list();
   }
 
   ProgramParser(const ProgramParser&) = delete;
@@ -308,13 +318,17 @@ class ProgramParser {
     if (umount_->parsed()) {
       return umount_request();
     }
+    if (list_->parsed()) {
+      return list_request();
+    }
     Outcome<void> known = refuse_leftovers(app_);
     if (!known) {
       return hand_on(known);
     }
-    return refuse(ExitCode::kUsage,
-                  "no command given; there are 'mount' and 'umount', and "
-                  "'pmemfs --help' tells of them");
+    return refuse(
+        ExitCode::kUsage,
+        "no command given; there are 'mount', 'umount' and 'list', and "
+        "'pmemfs --help' tells of them");
   }
 
  private:
@@ -326,8 +340,9 @@ class ProgramParser {
     add_option_lists(*mount_, words_);
     add_paths(*mount_, words_.paths);
     mount_->footer(option_words_help() + "\n" + exit_codes_help());
-    format_help(*mount_,
-                "pmemfs mount [OPTIONS] [-o OPTION,...] SOURCE... MOUNTPOINT");
+    format_help(
+        *mount_,
+        "pmemfs mount [OPTIONS] [-o OPTION,...] [SOURCE...] MOUNTPOINT");
   }
 
   void set_up_umount() {
@@ -338,6 +353,15 @@ class ProgramParser {
     add_paths(*umount_, umount_paths_);
     umount_->footer(exit_codes_help());
     format_help(*umount_, "pmemfs umount [--lazy] MOUNTPOINT");
+  }
+
+  void set_up_list() {
+    list_->allow_extras();
+    list_->add_flag("--json", json_,
+                    "Print an array of JSON objects, sizes in bytes");
+    add_paths(*list_, list_paths_);
+    list_->footer(exit_codes_help());
+    format_help(*list_, "pmemfs list [--json]");
   }
 
   Outcome<Command> mount_request() {
@@ -368,14 +392,30 @@ class ProgramParser {
         UmountRequest{.mountpoint = umount_paths_.front(), .lazy = lazy_});
   }
 
+  Outcome<Command> list_request() {
+    Outcome<void> known = refuse_leftovers(*list_);
+    if (!known) {
+      return hand_on(known);
+    }
+    if (!list_paths_.empty()) {
+      return refuse(ExitCode::kUsage,
+                    "list takes no argument: pmemfs list [--json]");
+    }
+    return Command(ListRequest{.json = json_});
+  }
+
   CLI::App app_{filled(kDescription, 0)};
   CLI::App* mount_ =
       app_.add_subcommand("mount", described(kMountSummary, kMountDescription));
   CLI::App* umount_ = app_.add_subcommand(
       "umount", described(kUmountSummary, kUmountDescription));
+  CLI::App* list_ =
+      app_.add_subcommand("list", described(kListSummary, kListDescription));
   Words words_;
   std::vector<std::string> umount_paths_;
   bool lazy_ = false;
+  std::vector<std::string> list_paths_;
+  bool json_ = false;
 };
 
 // mount.fuse.pmemfs, as mount(8) describes its helpers.

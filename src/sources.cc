@@ -24,9 +24,6 @@ std::string quoted(std::string_view text) {
   return "'" + std::string(text) + "'";
 }
 
-// The word for all devices; a directory of this name is ./dax.
-constexpr const char* kAllDevicesWord = "dax";
-
 bool exists(const std::string& path) {
   struct stat status {};
   return ::lstat(path.c_str(), &status) == 0;
@@ -41,7 +38,11 @@ std::string last_component(std::string_view path) {
 
 tl::unexpected<Failure> refuse_unreachable(const std::string& path, int error) {
   if (error == ENOENT) {
-    return refuse_source("source " + quoted(path) + " does not exist");
+    const bool is_filler = path == "none" || path == "pmemfs";  // in fstab
+    return refuse_source(
+        "source " + quoted(path) + " does not exist" +
+        (is_filler ? "; to show all persistent memory, the source is all"
+                   : ""));
   }
   if (error == ENOTCONN) {
     return refuse_source("source " + quoted(path) +
@@ -108,6 +109,11 @@ Outcome<ResolvedSource> resolve_source(const std::string& word) {
         .spec = {name, kAllDevicesWord, SourceKind::kAllDevices},
         .written_path = kAllDevicesWord};
   }
+  if (source->path == kEverythingWord) {
+    return ResolvedSource{
+        .spec = {name, kEverythingWord, SourceKind::kEverything},
+        .written_path = kEverythingWord};
+  }
   const std::unique_ptr<char, decltype(&std::free)> resolved(
       ::realpath(source->path.c_str(), nullptr), &std::free);
   if (resolved == nullptr) {
@@ -169,7 +175,8 @@ Outcome<void> check_names_differ(const std::vector<ResolvedSource>& sources) {
 // line of fstab again by its source.
 std::string shown_path(const ResolvedSource& source) {
   return source.written_path.starts_with('/') ||
-                 source.spec.kind == SourceKind::kAllDevices
+                 source.spec.kind == SourceKind::kAllDevices ||
+                 source.spec.kind == SourceKind::kEverything
              ? source.written_path
              : source.spec.path;
 }
@@ -179,7 +186,7 @@ std::string shown_path(const ResolvedSource& source) {
 Outcome<SourceWord> parse_source(const std::string& word) {
   if (word.empty()) {
     return refuse_source(
-        "a source is empty; name a directory, a Device DAX or dax");
+        "a source is empty; name a directory, a Device DAX, dax or all");
   }
   const std::size_t equals = word.find('=');
   const bool has_name = equals != std::string::npos &&

@@ -14,6 +14,10 @@
 
 namespace pmemfs {
 
+// A directory of such a name is ./dax or ./all.
+inline constexpr const char* kAllDevicesWord = "dax";
+inline constexpr const char* kEverythingWord = "all";
+
 struct SourceWord {
   std::optional<std::string> name;  // of NAME=DIRECTORY or NAME=DEVICE
   std::string path;
@@ -21,7 +25,8 @@ struct SourceWord {
 
 // Reads one word. The part before the first '=' is a name, unless it has a '/'
 // in it: then the whole word is a path, as in ./a=b or /srv/a=b. The path "dax"
-// stands for all Device DAX.
+// stands for all Device DAX, and "all" for these and all file systems that are
+// mounted with DAX.
 [[nodiscard]] Outcome<SourceWord> parse_source(const std::string& word);
 
 // Refuses an empty name, '.', '..' and those with a '/'.
@@ -39,8 +44,8 @@ struct Sources {
 };
 
 // Resolves the words and checks that each is a directory which can be read, a
-// Device DAX, or all of them, and that no name comes twice. REQUIRES: at least
-// one word.
+// Device DAX, or a word for all, and that no name comes twice. REQUIRES: at
+// least one word.
 [[nodiscard]] Outcome<Sources> resolve_sources(
     const std::vector<std::string>& words);
 

@@ -13,16 +13,6 @@ namespace {
 using support::TempDir;
 using support::write_file;
 
-TEST(IsWithin, ComparesWholeComponents) {
-  EXPECT_TRUE(is_within("/srv/a", "/srv/a"));
-  EXPECT_TRUE(is_within("/srv/a/b/c", "/srv/a"));
-  EXPECT_TRUE(is_within("/srv", "/"));
-  EXPECT_TRUE(is_within("/", "/"));
-  EXPECT_FALSE(is_within("/srv/ab", "/srv/a"));
-  EXPECT_FALSE(is_within("/srv", "/srv/a"));
-  EXPECT_FALSE(is_within("/", "/srv"));
-}
-
 TEST(MountpointOutsideSources, IsRefusedInAnyOfThem) {
   const std::vector<SourceSpec> sources = {{"a", "/srv/a"}, {"b", "/srv/b"}};
   EXPECT_TRUE(check_outside_sources("/mnt", sources));
