@@ -176,7 +176,7 @@ Result<std::unique_ptr<OpenFile>> DaxNode::open(int flags,
   if (!device) {
     return pass_on(device);
   }
-  if (device->is_unbound()) {  // even if the memory of old is still there
+  if (!device->is_mappable()) {  // even if the memory of old is still there
     return fail(ENXIO, "opening " + name_ + ", which has no driver");
   }
   const pmem::Lock lock(mutex_);
