@@ -168,6 +168,21 @@ Result<struct statvfs> DaxNode::file_system_status() {
   return status_of_devices(device->size_bytes, 1);
 }
 
+std::shared_ptr<DaxData> DaxNode::shared_data(Access access) {
+  std::shared_ptr<DaxData> found;
+  std::erase_if(open_data_, [&](const std::weak_ptr<DaxData>& held) {
+    const std::shared_ptr<DaxData> data = held.lock();
+    if (data == nullptr || !data->check_binding()) {
+      return true;
+    }
+    if (access == Access::kRead || data->is_writable()) {
+      found = data;
+    }
+    return false;
+  });
+  return found;
+}
+
 // O_TRUNC leaves the bytes and the size, as for a block device.
 Result<std::unique_ptr<OpenFile>> DaxNode::open(int flags,
                                                 const Caller& /*caller*/) {
@@ -176,15 +191,16 @@ Result<std::unique_ptr<OpenFile>> DaxNode::open(int flags,
   if (!device) {
     return pass_on(device);
   }
-  if (!device->is_mappable()) {  // even if the memory of old is still there
-    return fail(ENXIO, "opening " + name_ + ", which has no driver");
-  }
   const pmem::Lock lock(mutex_);
-  std::shared_ptr<DaxData> data = data_.lock();
-  if (data == nullptr ||
-      (access == Access::kReadWrite && !data->is_writable())) {
+  std::shared_ptr<DaxData> data = shared_data(access);
+  if (!device->is_mappable()) {  // even if the memory of old is still there
+    return fail(
+        ENXIO, "opening " + name_ + ", which is in the mode " + device->mode());
+  }
+  if (data == nullptr) {
     Result<std::shared_ptr<DaxData>> opened =
-        DaxData::open(path(), access, options_.sysfs_root, options_.dev_root);
+        DaxData::open(path(), access, options_.sysfs_root, options_.dev_root,
+                      device->binding);
     if (!opened) {
       return pass_on(opened);
     }
@@ -192,7 +208,7 @@ Result<std::unique_ptr<OpenFile>> DaxNode::open(int flags,
     if (data->number() != number_) {
       return fail(ENXIO, "opening " + name_ + ": its node is another's");
     }
-    data_ = data;
+    open_data_.push_back(data);
   } else {
     data->look_for_bad_blocks();
   }

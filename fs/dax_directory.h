@@ -56,6 +56,11 @@ class DaxNode : public Node {
   // Errors: ENXIO: it is gone, or another has its name.
   [[nodiscard]] pmem::Result<pmem::DaxDevice> facts() const;
 
+  // What is open of the device that is there now, for this access; null when
+  // there is none.
+  [[nodiscard]] std::shared_ptr<DaxData> shared_data(pmem::Access access)
+      PMEM_REQUIRES(mutex_);
+
   [[nodiscard]] std::string path() const {
     return options_.dev_root + "/" + name_;
   }
@@ -65,7 +70,7 @@ class DaxNode : public Node {
   const DaxOptions& options_;  // the source's
 
   pmem::Mutex mutex_;
-  std::weak_ptr<DaxData> data_ PMEM_GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<DaxData>> open_data_ PMEM_GUARDED_BY(mutex_);
 };
 
 class DaxDirectory : public Node {
