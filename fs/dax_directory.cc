@@ -62,6 +62,15 @@ struct statvfs status_of_devices(std::uint64_t bytes, std::uint64_t files) {
   return status;
 }
 
+struct statvfs status_of_all(const DaxOptions& options) {
+  std::uint64_t bytes = 0;
+  const std::vector<DaxDevice> found = devices(options);
+  for (const DaxDevice& device : found) {
+    bytes += device.size_bytes;
+  }
+  return status_of_devices(bytes, found.size());
+}
+
 struct stat attributes_of(const DaxDevice& device, const DaxOptions& options) {
   struct stat status = {};
   const std::string node = options.dev_root + "/" + device.name;
@@ -82,7 +91,7 @@ struct stat attributes_of(const DaxDevice& device, const DaxOptions& options) {
 }
 
 Result<Entry> look_up_device(const std::string& name, const DaxOptions& options,
-                             NodeTable& nodes) {
+                             NodeTable& nodes, OpenDevices& open_devices) {
   Result<DaxDevice> device = pmem::find_dax_device(name, options.sysfs_root);
   if (!device) {
     return fail(ENOENT, "lookup of a device");
@@ -94,7 +103,8 @@ Result<Entry> look_up_device(const std::string& name, const DaxOptions& options,
     return dax_node != nullptr && dax_node->is(name, device->number);
   };
   const auto make = [&] {
-    return std::make_unique<DaxNode>(name, device->number, options);
+    return std::make_unique<DaxNode>(name, device->number, options,
+                                     open_devices);
   };
   Entry entry;
   entry.node = nodes.look_up({0, status.st_ino}, is_same, make);
@@ -209,6 +219,7 @@ Result<std::unique_ptr<OpenFile>> DaxNode::open(int flags,
       return fail(ENXIO, "opening " + name_ + ": its node is another's");
     }
     open_data_.push_back(data);
+    open_devices_.add(data);
   } else {
     data->look_for_bad_blocks();
   }
@@ -241,8 +252,9 @@ Result<std::string> DaxNode::list_xattrs() {
 
 // --- all devices ------------------------------------------------------------
 
-DaxDirectory::DaxDirectory(const DaxOptions& options, NodeTable& nodes)
-    : options_(options), nodes_(nodes) {
+DaxDirectory::DaxDirectory(const DaxOptions& options, NodeTable& nodes,
+                           OpenDevices& open_devices)
+    : options_(options), nodes_(nodes), open_devices_(open_devices) {
   ::clock_gettime(CLOCK_REALTIME, &made_);
 }
 
@@ -259,16 +271,11 @@ Result<struct stat> DaxDirectory::attributes() {
 }
 
 Result<struct statvfs> DaxDirectory::file_system_status() {
-  std::uint64_t bytes = 0;
-  const std::vector<DaxDevice> found = devices(options_);
-  for (const DaxDevice& device : found) {
-    bytes += device.size_bytes;
-  }
-  return status_of_devices(bytes, found.size());
+  return status_of_all(options_);
 }
 
 Result<Entry> DaxDirectory::lookup(const char* name) {
-  return look_up_device(name, options_, nodes_);
+  return look_up_device(name, options_, nodes_, open_devices_);
 }
 
 Result<std::unique_ptr<DirectoryStream>> DaxDirectory::open_directory() {
@@ -290,11 +297,11 @@ DaxSource::DaxSource(DaxOptions options, NodeTable& nodes,
 
 Result<Entry> DaxSource::root() {
   if (device_name_) {
-    return look_up_device(*device_name_, options_, nodes_);
+    return look_up_device(*device_name_, options_, nodes_, open_devices_);
   }
   const auto is_same = [](const Node&) { return true; };
   const auto make = [&] {
-    return std::make_unique<DaxDirectory>(options_, nodes_);
+    return std::make_unique<DaxDirectory>(options_, nodes_, open_devices_);
   };
   Entry entry;
   entry.node = nodes_.look_up({0, kDirectoryInode}, is_same, make);
@@ -308,7 +315,7 @@ Result<Entry> DaxSource::root() {
 
 Result<struct statvfs> DaxSource::file_system_status() const {
   if (!device_name_) {
-    return DaxDirectory(options_, nodes_).file_system_status();
+    return status_of_all(options_);
   }
   Result<DaxDevice> device =
       pmem::find_dax_device(*device_name_, options_.sysfs_root);

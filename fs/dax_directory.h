@@ -19,6 +19,7 @@
 #include "fs/mount_source.h"
 #include "fs/node.h"
 #include "fs/node_table.h"
+#include "fs/open_devices.h"
 #include "pmem/dax_device.h"
 
 namespace pmemfs {
@@ -35,8 +36,12 @@ struct DaxOptions {
 // same.
 class DaxNode : public Node {
  public:
-  DaxNode(std::string name, dev_t number, const DaxOptions& options)
-      : name_(std::move(name)), number_(number), options_(options) {}
+  DaxNode(std::string name, dev_t number, const DaxOptions& options,
+          OpenDevices& open_devices)
+      : name_(std::move(name)),
+        number_(number),
+        options_(options),
+        open_devices_(open_devices) {}
 
   [[nodiscard]] pmem::Result<struct stat> attributes() override;
   [[nodiscard]] pmem::Result<struct stat> change_attributes(
@@ -68,6 +73,7 @@ class DaxNode : public Node {
   const std::string name_;
   const dev_t number_;
   const DaxOptions& options_;  // the source's
+  OpenDevices& open_devices_;  // the source's
 
   pmem::Mutex mutex_;
   std::vector<std::weak_ptr<DaxData>> open_data_ PMEM_GUARDED_BY(mutex_);
@@ -75,7 +81,8 @@ class DaxNode : public Node {
 
 class DaxDirectory : public Node {
  public:
-  DaxDirectory(const DaxOptions& options, NodeTable& nodes);
+  DaxDirectory(const DaxOptions& options, NodeTable& nodes,
+               OpenDevices& open_devices);
 
   [[nodiscard]] pmem::Result<struct stat> attributes() override;
   [[nodiscard]] pmem::Result<struct statvfs> file_system_status() override;
@@ -87,6 +94,7 @@ class DaxDirectory : public Node {
  private:
   const DaxOptions& options_;  // the source's
   NodeTable& nodes_;
+  OpenDevices& open_devices_;  // the source's
   struct timespec made_ = {};
 };
 
@@ -106,6 +114,7 @@ class DaxSource : public MountSource {
  private:
   const DaxOptions options_;
   NodeTable& nodes_;
+  OpenDevices open_devices_;
   const std::optional<std::string> device_name_;
 };
 
