@@ -53,11 +53,14 @@ std::vector<DaxDevice> devices(const DaxOptions& options) {
   return found;
 }
 
-struct statvfs status_of_devices(std::uint64_t bytes, std::uint64_t files) {
+// `id` tells sources apart that are counted together.
+struct statvfs status_of_devices(std::uint64_t bytes, std::uint64_t files,
+                                 ino_t id) {
   struct statvfs status = {};
   status.f_bsize = status.f_frsize = kBlockBytes;
   status.f_blocks = bytes / kBlockBytes;
   status.f_files = files;
+  status.f_fsid = id;
   status.f_namemax = 255;
   return status;
 }
@@ -68,7 +71,7 @@ struct statvfs status_of_all(const DaxOptions& options) {
   for (const DaxDevice& device : found) {
     bytes += device.size_bytes;
   }
-  return status_of_devices(bytes, found.size());
+  return status_of_devices(bytes, found.size(), kDirectoryInode);
 }
 
 struct stat attributes_of(const DaxDevice& device, const DaxOptions& options) {
@@ -175,7 +178,7 @@ Result<struct statvfs> DaxNode::file_system_status() {
   if (!device) {
     return pass_on(device);
   }
-  return status_of_devices(device->size_bytes, 1);
+  return status_of_devices(device->size_bytes, 1, inode_of(number_));
 }
 
 std::shared_ptr<DaxData> DaxNode::shared_data(Access access) {
@@ -319,7 +322,9 @@ Result<struct statvfs> DaxSource::file_system_status() const {
   }
   Result<DaxDevice> device =
       pmem::find_dax_device(*device_name_, options_.sysfs_root);
-  return status_of_devices(device ? device->size_bytes : 0, 1);
+  return device ? status_of_devices(device->size_bytes, 1,
+                                    inode_of(device->number))
+                : status_of_devices(0, 0, kDirectoryInode);
 }
 
 }  // namespace pmemfs

@@ -360,5 +360,15 @@ TEST_F(DaxDirectoryTest, StandsUnderItsNameBesideOthers) {
   EXPECT_EQ(status->f_bavail, 0U);
 }
 
+TEST_F(DaxDirectoryTest, EachDeviceIsCounted) {
+  sysfs_.add_dax(::makedev(252, 7), {.name = "dax1.0", .size = "8388608"});
+  const auto mounted = file_system({{"a", "dax0.0", SourceKind::kDevice},
+                                    {"b", "dax1.0", SourceKind::kDevice}});
+  const Result<struct statvfs> status = mounted->root().file_system_status();
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->f_blocks * status->f_frsize, 4194304U + 8388608U);
+  EXPECT_EQ(status->f_files, 2U);
+}
+
 }  // namespace
 }  // namespace pmemfs
