@@ -15,16 +15,20 @@ using pmem::Fault;
 using pmem::pass_on;
 using pmem::Result;
 
-Result<std::shared_ptr<DaxData>> DaxData::open(const std::string& path,
-                                               pmem::Access access,
-                                               const std::string& sysfs_root,
-                                               const std::string& dev_root) {
+Result<std::shared_ptr<DaxData>> DaxData::open(
+    const std::string& path, pmem::Access access, const std::string& sysfs_root,
+    const std::string& dev_root, std::optional<std::uint64_t> binding) {
   Result<pmem::Source> source = pmem::Source::open(path, access, sysfs_root);
   if (!source) {
     return pass_on(source);
   }
   if (!source->dax_device()) {
     return fail(EINVAL, "opening what is no Device DAX: " + path);
+  }
+  // What was opened between two bindings would crash the kernel at mmap(2).
+  const std::uint64_t found = source->dax_device()->binding;
+  if (found != binding.value_or(found)) {
+    return fail(ENXIO, "opening a device that has been unbound: " + path);
   }
   pmem::MappingOptions options;
   options.wants_details = false;
@@ -36,6 +40,17 @@ Result<std::shared_ptr<DaxData>> DaxData::open(const std::string& path,
       std::move(*mapping), *source->dax_device(), sysfs_root, dev_root));
 }
 
+Result<void> DaxData::check_binding() {
+  const pmem::Lock lock(binding_mutex_);
+  if (!is_lost_ && pmem::binding_of(number(), sysfs_root_) != binding_) {
+    is_lost_ = true;
+    // Where this is not to be had, only the last close lets go of it.
+    [[maybe_unused]] const Result<void> ignored = mapping_.disconnect();
+  }
+  return is_lost_ ? Result<void>(fail(EIO, "using a device that is lost"))
+                  : Result<void>();
+}
+
 // What was done before the fault, if that is anything.
 Result<std::size_t> DaxData::done_before(const std::optional<Fault>& fault,
                                          const std::byte* begin,
@@ -43,6 +58,10 @@ Result<std::size_t> DaxData::done_before(const std::optional<Fault>& fault,
                                          const char* doing) {
   if (!fault) {
     return length;
+  }
+  Result<void> bound = check_binding();
+  if (!bound) {
+    return pass_on(bound);
   }
   bad_blocks_.look();  // the kernel may have learnt of one by this fault
   if (fault->address <= begin) {
@@ -93,7 +112,7 @@ Result<void> DaxData::truncate(std::uint64_t length_bytes) {
   if (!mapping_.writable() || length_bytes != size()) {
     return fail(EINVAL, "changing the size of a Device DAX");
   }
-  return {};
+  return check_binding();
 }
 
 Result<void> DaxData::allocate(int mode, std::uint64_t offset_bytes,
@@ -111,7 +130,7 @@ Result<void> DaxData::allocate(int mode, std::uint64_t offset_bytes,
     return fail(ENOSPC, "fallocate beyond the end of a Device DAX");
   }
   if (kind == 0) {
-    return {};
+    return check_binding();
   }
   if (bad_blocks_.writable(offset_bytes, length_bytes) < length_bytes) {
     return fail(EIO, "zeroing a bad block of a Device DAX");
@@ -120,6 +139,7 @@ Result<void> DaxData::allocate(int mode, std::uint64_t offset_bytes,
       mapping_.writable_bytes().subspan(offset_bytes, length_bytes);
   if (pmem::guarded_durable_zero(zeroed)) {
     bad_blocks_.look();
+    [[maybe_unused]] const Result<void> bound = check_binding();
     return fail(EIO, "zeroing a part of a Device DAX");
   }
   return {};
@@ -136,7 +156,7 @@ Result<std::uint64_t> DaxData::seek(std::uint64_t offset_bytes,
   return whence == SEEK_DATA ? offset_bytes : size();
 }
 
-Result<void> DaxData::sync(bool /*data_only*/) { return {}; }
+Result<void> DaxData::sync(bool /*data_only*/) { return check_binding(); }
 
 // --- after O_TRUNC ----------------------------------------------------------
 

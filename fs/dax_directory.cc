@@ -31,13 +31,25 @@ ino_t inode_of(dev_t number) { return (ino_t{1} << 40) | number; }
 
 constexpr std::uint64_t kBlockBytes = 4096;
 
-struct statvfs status_of_devices(std::uint64_t bytes, std::uint64_t files) {
+// `id` tells sources apart that are counted together.
+struct statvfs status_of_devices(std::uint64_t bytes, std::uint64_t files,
+                                 ino_t id) {
   struct statvfs status = {};
   status.f_bsize = status.f_frsize = kBlockBytes;
   status.f_blocks = bytes / kBlockBytes;
   status.f_files = files;
+  status.f_fsid = id;
   status.f_namemax = 255;
   return status;
+}
+
+struct statvfs status_of_all(const DaxOptions& options) {
+  std::uint64_t bytes = 0;
+  const std::vector<DaxDevice> found = dax_devices(options.sysfs_root);
+  for (const DaxDevice& device : found) {
+    bytes += device.size_bytes;
+  }
+  return status_of_devices(bytes, found.size(), kDaxInode);
 }
 
 struct stat attributes_of(const DaxDevice& device, const DaxOptions& options) {
@@ -60,7 +72,7 @@ struct stat attributes_of(const DaxDevice& device, const DaxOptions& options) {
 }
 
 Result<Entry> look_up_device(const std::string& name, const DaxOptions& options,
-                             NodeTable& nodes) {
+                             NodeTable& nodes, OpenDevices& open_devices) {
   Result<DaxDevice> device = pmem::find_dax_device(name, options.sysfs_root);
   if (!device) {
     return fail(ENOENT, "lookup of a device");
@@ -72,7 +84,8 @@ Result<Entry> look_up_device(const std::string& name, const DaxOptions& options,
     return dax_node != nullptr && dax_node->is(name, device->number);
   };
   const auto make = [&] {
-    return std::make_unique<DaxNode>(name, device->number, options);
+    return std::make_unique<DaxNode>(name, device->number, options,
+                                     open_devices);
   };
   Entry entry;
   entry.node = nodes.look_up({0, status.st_ino}, is_same, make);
@@ -162,7 +175,22 @@ Result<struct statvfs> DaxNode::file_system_status() {
   if (!device) {
     return pass_on(device);
   }
-  return status_of_devices(device->size_bytes, 1);
+  return status_of_devices(device->size_bytes, 1, inode_of(number_));
+}
+
+std::shared_ptr<DaxData> DaxNode::shared_data(Access access) {
+  std::shared_ptr<DaxData> found;
+  std::erase_if(open_data_, [&](const std::weak_ptr<DaxData>& held) {
+    const std::shared_ptr<DaxData> data = held.lock();
+    if (data == nullptr || !data->check_binding()) {
+      return true;
+    }
+    if (access == Access::kRead || data->is_writable()) {
+      found = data;
+    }
+    return false;
+  });
+  return found;
 }
 
 // O_TRUNC leaves the bytes and the size, as for a block device.
@@ -173,15 +201,16 @@ Result<std::unique_ptr<OpenFile>> DaxNode::open(int flags,
   if (!device) {
     return pass_on(device);
   }
-  if (device->is_unbound()) {  // even if the memory of old is still there
-    return fail(ENXIO, "opening " + name_ + ", which has no driver");
-  }
   const pmem::Lock lock(mutex_);
-  std::shared_ptr<DaxData> data = data_.lock();
-  if (data == nullptr ||
-      (access == Access::kReadWrite && !data->is_writable())) {
+  std::shared_ptr<DaxData> data = shared_data(access);
+  if (!device->is_mappable()) {  // even if the memory of old is still there
+    return fail(
+        ENXIO, "opening " + name_ + ", which is in the mode " + device->mode());
+  }
+  if (data == nullptr) {
     Result<std::shared_ptr<DaxData>> opened =
-        DaxData::open(path(), access, options_.sysfs_root, options_.dev_root);
+        DaxData::open(path(), access, options_.sysfs_root, options_.dev_root,
+                      device->binding);
     if (!opened) {
       return pass_on(opened);
     }
@@ -189,7 +218,8 @@ Result<std::unique_ptr<OpenFile>> DaxNode::open(int flags,
     if (data->number() != number_) {
       return fail(ENXIO, "opening " + name_ + ": its node is another's");
     }
-    data_ = data;
+    open_data_.push_back(data);
+    open_devices_.add(data);
   } else {
     data->look_for_bad_blocks();
   }
@@ -222,8 +252,9 @@ Result<std::string> DaxNode::list_xattrs() {
 
 // --- all devices ------------------------------------------------------------
 
-DaxDirectory::DaxDirectory(const DaxOptions& options, NodeTable& nodes)
-    : options_(options), nodes_(nodes) {
+DaxDirectory::DaxDirectory(const DaxOptions& options, NodeTable& nodes,
+                           OpenDevices& open_devices)
+    : options_(options), nodes_(nodes), open_devices_(open_devices) {
   ::clock_gettime(CLOCK_REALTIME, &made_);
 }
 
@@ -240,16 +271,11 @@ Result<struct stat> DaxDirectory::attributes() {
 }
 
 Result<struct statvfs> DaxDirectory::file_system_status() {
-  std::uint64_t bytes = 0;
-  const std::vector<DaxDevice> found = dax_devices(options_.sysfs_root);
-  for (const DaxDevice& device : found) {
-    bytes += device.size_bytes;
-  }
-  return status_of_devices(bytes, found.size());
+  return status_of_all(options_);
 }
 
 Result<Entry> DaxDirectory::lookup(const char* name) {
-  return look_up_device(name, options_, nodes_);
+  return look_up_device(name, options_, nodes_, open_devices_);
 }
 
 Result<std::unique_ptr<DirectoryStream>> DaxDirectory::open_directory() {
@@ -271,11 +297,11 @@ DaxSource::DaxSource(DaxOptions options, NodeTable& nodes,
 
 Result<Entry> DaxSource::root() {
   if (device_name_) {
-    return look_up_device(*device_name_, options_, nodes_);
+    return look_up_device(*device_name_, options_, nodes_, open_devices_);
   }
   const auto is_same = [](const Node&) { return true; };
   const auto make = [&] {
-    return std::make_unique<DaxDirectory>(options_, nodes_);
+    return std::make_unique<DaxDirectory>(options_, nodes_, open_devices_);
   };
   Entry entry;
   entry.node = nodes_.look_up({0, kDaxInode}, is_same, make);
@@ -298,11 +324,13 @@ ino_t DaxSource::inode() const {
 
 Result<struct statvfs> DaxSource::file_system_status() const {
   if (!device_name_) {
-    return DaxDirectory(options_, nodes_).file_system_status();
+    return status_of_all(options_);
   }
   Result<DaxDevice> device =
       pmem::find_dax_device(*device_name_, options_.sysfs_root);
-  return status_of_devices(device ? device->size_bytes : 0, 1);
+  return device ? status_of_devices(device->size_bytes, 1,
+                                    inode_of(device->number))
+                : status_of_devices(0, 0, kDaxInode);
 }
 
 }  // namespace pmemfs

@@ -19,6 +19,7 @@
 #include "fs/mount_source.h"
 #include "fs/node.h"
 #include "fs/node_table.h"
+#include "fs/open_devices.h"
 #include "pmem/dax_device.h"
 
 namespace pmemfs {
@@ -40,8 +41,12 @@ struct DaxOptions {
 // same.
 class DaxNode : public Node {
  public:
-  DaxNode(std::string name, dev_t number, const DaxOptions& options)
-      : name_(std::move(name)), number_(number), options_(options) {}
+  DaxNode(std::string name, dev_t number, const DaxOptions& options,
+          OpenDevices& open_devices)
+      : name_(std::move(name)),
+        number_(number),
+        options_(options),
+        open_devices_(open_devices) {}
 
   [[nodiscard]] pmem::Result<struct stat> attributes() override;
   [[nodiscard]] pmem::Result<struct stat> change_attributes(
@@ -61,6 +66,11 @@ class DaxNode : public Node {
   // Errors: ENXIO: it is gone, or another has its name.
   [[nodiscard]] pmem::Result<pmem::DaxDevice> facts() const;
 
+  // What is open of the device that is there now, for this access; null when
+  // there is none.
+  [[nodiscard]] std::shared_ptr<DaxData> shared_data(pmem::Access access)
+      PMEM_REQUIRES(mutex_);
+
   [[nodiscard]] std::string path() const {
     return options_.dev_root + "/" + name_;
   }
@@ -68,14 +78,16 @@ class DaxNode : public Node {
   const std::string name_;
   const dev_t number_;
   const DaxOptions& options_;  // the source's
+  OpenDevices& open_devices_;  // the source's
 
   pmem::Mutex mutex_;
-  std::weak_ptr<DaxData> data_ PMEM_GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<DaxData>> open_data_ PMEM_GUARDED_BY(mutex_);
 };
 
 class DaxDirectory : public Node {
  public:
-  DaxDirectory(const DaxOptions& options, NodeTable& nodes);
+  DaxDirectory(const DaxOptions& options, NodeTable& nodes,
+               OpenDevices& open_devices);
 
   [[nodiscard]] pmem::Result<struct stat> attributes() override;
   [[nodiscard]] pmem::Result<struct statvfs> file_system_status() override;
@@ -87,6 +99,7 @@ class DaxDirectory : public Node {
  private:
   const DaxOptions& options_;  // the source's
   NodeTable& nodes_;
+  OpenDevices& open_devices_;  // the source's
   struct timespec made_ = {};
 };
 
@@ -107,6 +120,7 @@ class DaxSource : public MountSource {
  private:
   const DaxOptions options_;
   NodeTable& nodes_;
+  OpenDevices open_devices_;
   const std::optional<std::string> device_name_;
 };
 

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "fs/xattr_table.h"
+#include "fs/file_xattrs.h"
 #include "pmem/environment.h"
 #include "pmem/mapping.h"
 #include "pmem/source.h"

@@ -1,6 +1,7 @@
 #include "pmem/dax_device.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -21,6 +22,12 @@ std::string device_directory(dev_t device, const std::string& sysfs_root) {
 std::string link_target(const std::string& path) {
   const std::optional<std::string> target = real_path(path);
   return target ? last_component(*target) : "";
+}
+
+bool is_on_bus(const std::string& directory) {
+  const std::optional<std::string> subsystem =
+      real_path(directory + "/subsystem");
+  return !subsystem || subsystem->ends_with("/bus/dax");
 }
 
 // Since Linux 5.1 the device has `align`; before, the region above it did.
@@ -72,6 +79,19 @@ bool is_dax_device(dev_t device, const std::string& sysfs_root) {
          "dax";
 }
 
+std::uint64_t binding_of(dev_t device, const std::string& sysfs_root) {
+  const std::string directory = device_directory(device, sysfs_root);
+  struct stat status = {};
+  if (::lstat((directory + "/driver").c_str(), &status) == 0) {
+    return status.st_ino;
+  }
+  // Where there are no drivers, the device itself is what comes and goes.
+  const bool is_of_class =
+      link_target(directory + "/subsystem") == "dax" && !is_on_bus(directory);
+  return is_of_class && ::stat(directory.c_str(), &status) == 0 ? status.st_ino
+                                                                : 0;
+}
+
 Result<DaxDevice> read_dax_device(dev_t device, const std::string& sysfs_root) {
   const std::string link = device_directory(device, sysfs_root);
   const std::optional<std::string> directory = real_path(link);
@@ -82,9 +102,8 @@ Result<DaxDevice> read_dax_device(dev_t device, const std::string& sysfs_root) {
   facts.number = device;
   facts.name = last_component(*directory);
   facts.driver = link_target(*directory + "/driver");
-  const std::optional<std::string> subsystem =
-      real_path(*directory + "/subsystem");
-  facts.is_on_bus = !subsystem || subsystem->ends_with("/bus/dax");
+  facts.is_on_bus = is_on_bus(*directory);
+  facts.binding = binding_of(device, sysfs_root);
   const std::optional<std::int64_t> size = read_number(*directory + "/size");
   if (!size || *size < 0) {
     return fail(EIO, "reading the size of the Device DAX at " + *directory);

@@ -13,6 +13,7 @@
 
 #include "placement.h"
 #include "pmem/persist.h"
+#include "pmem/unique_fd.h"
 
 namespace pmem {
 namespace {
@@ -215,6 +216,19 @@ Mapping::~Mapping() {
   if (address_ != nullptr) {
     ::munmap(address_, span_bytes_);
   }
+}
+
+// An empty file has no page that an access could be given.
+Result<void> Mapping::disconnect() {
+  const UniqueFd nothing(::memfd_create("disconnected", MFD_CLOEXEC));
+  if (!nothing.valid()) {
+    return fail_errno("making an empty file");
+  }
+  if (::mmap(address_, span_bytes_, PROT_READ | PROT_WRITE,
+             MAP_SHARED | MAP_FIXED, nothing.get(), 0) == MAP_FAILED) {
+    return fail_errno("mapping an empty file");
+  }
+  return {};
 }
 
 std::byte* Mapping::release() { return std::exchange(address_, nullptr); }

@@ -49,9 +49,9 @@ Result<Source> Source::adopt(UniqueFd fd, Access access,
   if (!device) {
     return pass_on(device);
   }
-  if (device->is_unbound()) {
+  if (!device->is_mappable()) {
     return fail(ENXIO, "mapping the Device DAX " + device->name +
-                           ", which has no driver");
+                           ", which is in the mode " + device->mode());
   }
   return Source(std::move(fd), access, std::move(*device));
 }

@@ -229,6 +229,39 @@ TEST_F(DaxDataTest, RefusesWhatIsNoDeviceDax) {
       ENOENT);
 }
 
+// --- a device that is unbound ------------------------------------------------
+
+TEST_F(DaxDataTest, IsLostWithItsBinding) {
+  EXPECT_TRUE(data_->check_binding());
+  EXPECT_TRUE(data_->sync(false));
+  sysfs_.unbind_dax("dax0.0");
+  EXPECT_EQ(error_of(data_->sync(false)), EIO);
+  sysfs_.bind_dax("dax0.0");
+  EXPECT_EQ(error_of(data_->check_binding()), EIO);
+  Bytes bytes(10);
+  EXPECT_EQ(error_of(data_->read(0, bytes)), EIO);
+  EXPECT_EQ(error_of(write_to(*data_, 5, bytes, false)), EIO);
+  EXPECT_EQ(error_of(data_->allocate(0, 0, 5, kRoot)), EIO);
+  EXPECT_EQ(error_of(data_->allocate(FALLOC_FL_ZERO_RANGE, 0, 5, kRoot)), EIO);
+  EXPECT_EQ(error_of(data_->truncate(kSize)), EIO);
+  EXPECT_TRUE(open(Access::kReadWrite)->sync(false));
+}
+
+TEST_F(DaxDataTest, IsOpenedOnlyWithTheBindingThatIsMeant) {
+  const std::uint64_t binding =
+      pmem::binding_of(data_->number(), sysfs_.root());
+  EXPECT_TRUE(DaxData::open(node_, Access::kRead, sysfs_.root(), pmem::kDevRoot,
+                            binding));
+  sysfs_.unbind_dax("dax0.0");
+  EXPECT_EQ(error_of(DaxData::open(node_, Access::kRead, sysfs_.root())),
+            ENXIO);
+  sysfs_.bind_dax("dax0.0");
+  EXPECT_EQ(error_of(DaxData::open(node_, Access::kRead, sysfs_.root(),
+                                   pmem::kDevRoot, binding)),
+            ENXIO);
+  EXPECT_TRUE(DaxData::open(node_, Access::kRead, sysfs_.root()));
+}
+
 // --- after O_TRUNC ----------------------------------------------------------
 
 class TruncatedDaxDataTest : public DaxDataTest {

@@ -231,6 +231,27 @@ TEST_F(DaxDirectoryTest, ChangesTheNodeInDev) {
             EINVAL);
 }
 
+TEST_F(DaxDirectoryTest, OpensAnewAfterItWasBoundAnew) {
+  const auto mounted = file_system({all_});
+  const Result<Entry> entry = mounted->root().lookup("dax0.0");
+  ASSERT_TRUE(entry);
+  const Result<std::unique_ptr<OpenFile>> before =
+      entry->node->open(O_RDWR, kRoot);
+  ASSERT_TRUE(before);
+  sysfs_.unbind_dax("dax0.0");
+  EXPECT_EQ(error_of(entry->node->open(O_RDWR, kRoot)), ENXIO);
+  sysfs_.bind_dax("dax0.0", "kmem");
+  EXPECT_EQ(error_of(entry->node->open(O_RDWR, kRoot)), ENXIO);
+  sysfs_.unbind_dax("dax0.0");
+  sysfs_.bind_dax("dax0.0");
+  const Result<std::unique_ptr<OpenFile>> after =
+      entry->node->open(O_RDWR, kRoot);
+  ASSERT_TRUE(after);
+  std::vector<std::byte> byte(1);
+  EXPECT_EQ(error_of((*before)->data->read(0, byte)), EIO);
+  EXPECT_EQ(error_of((*after)->data->read(0, byte)), 0);
+}
+
 // --- attributes under user.pmem. --------------------------------------------
 
 TEST_F(DaxDirectoryTest, TellsWhatItKnowsInAttributes) {
@@ -337,6 +358,16 @@ TEST_F(DaxDirectoryTest, StandsUnderItsNameBesideOthers) {
   ASSERT_TRUE(status);
   EXPECT_EQ(status->f_blocks * status->f_frsize, 4194304U);
   EXPECT_EQ(status->f_bavail, 0U);
+}
+
+TEST_F(DaxDirectoryTest, EachDeviceIsCounted) {
+  sysfs_.add_dax(::makedev(252, 7), {.name = "dax1.0", .size = "8388608"});
+  const auto mounted = file_system({{"a", "dax0.0", SourceKind::kDevice},
+                                    {"b", "dax1.0", SourceKind::kDevice}});
+  const Result<struct statvfs> status = mounted->root().file_system_status();
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->f_blocks * status->f_frsize, 4194304U + 8388608U);
+  EXPECT_EQ(status->f_files, 2U);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <sys/sysmacros.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -88,7 +89,7 @@ TEST(DaxDevice, HasTheAlignmentOfItsRegionOnOldKernels) {
   EXPECT_EQ(device->size_bytes, 8388608U);
   EXPECT_EQ(device->align_bytes, 4096U);
   // It has no driver there, and is in use for all that.
-  EXPECT_FALSE(device->is_unbound());
+  EXPECT_TRUE(device->is_mappable());
   EXPECT_EQ(device->mode(), "devdax");
 }
 
@@ -107,6 +108,7 @@ TEST_P(DaxDriver, TellsTheMode) {
   ASSERT_TRUE(device) << device.error().message();
   EXPECT_EQ(device->driver, GetParam().driver.value_or(""));
   EXPECT_EQ(device->mode(), GetParam().mode);
+  EXPECT_EQ(device->is_mappable(), device->mode() == "devdax");
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -117,6 +119,29 @@ INSTANTIATE_TEST_SUITE_P(
                       DriverRow{"None", std::nullopt, "unbound"},
                       DriverRow{"Unknown", "vfio-dax", "vfio-dax"}),
     support::RowName());
+
+TEST(DaxBinding, IsAnotherWithEachBinding) {
+  FakeSysfs sysfs;
+  sysfs.add_dax(kNumber, {});
+  const std::uint64_t first = binding_of(kNumber, sysfs.root());
+  EXPECT_NE(first, 0U);
+  EXPECT_EQ(binding_of(kNumber, sysfs.root()), first);
+  const Result<DaxDevice> device = read_dax_device(kNumber, sysfs.root());
+  ASSERT_TRUE(device);
+  EXPECT_EQ(device->binding, first);
+  sysfs.unbind_dax("dax0.0");
+  EXPECT_EQ(binding_of(kNumber, sysfs.root()), 0U);
+  sysfs.bind_dax("dax0.0");
+  EXPECT_NE(binding_of(kNumber, sysfs.root()), 0U);
+  EXPECT_NE(binding_of(kNumber, sysfs.root()), first);
+}
+
+TEST(DaxBinding, IsTheDeviceItselfWhereThereAreNoDrivers) {
+  FakeSysfs sysfs;
+  EXPECT_EQ(binding_of(kNumber, sysfs.root()), 0U);
+  sysfs.add_dax_of_class(kNumber, {});
+  EXPECT_NE(binding_of(kNumber, sysfs.root()), 0U);
+}
 
 struct BrokenRow {
   const char* name;

@@ -584,5 +584,25 @@ TEST_F(MappingOfDeviceDax, HasCacheLineGranularityWhereTheKernelDoesNotTell) {
   EXPECT_EQ(mapping->granularity(), Granularity::kCacheLine);
 }
 
+TEST_F(MappingOfDeviceDax, LetsGoOfTheDeviceButNotOfItsAddresses) {
+  add_dax();
+  const Result<Source> source =
+      Source::open(node_, Access::kReadWrite, sysfs_.root());
+  ASSERT_TRUE(source) << source.error().message();
+  Result<Mapping> mapping = Mapping::create(*source);
+  ASSERT_TRUE(mapping) << mapping.error().message();
+  std::byte one = std::byte{1};
+  EXPECT_FALSE(guarded_write(mapping->writable_bytes().first(1), {&one, 1}));
+  EXPECT_NE(map_line(mapping->address()).find("/zero"), std::string::npos);
+  ASSERT_TRUE(mapping->disconnect());
+  EXPECT_EQ(map_line(mapping->address()).find("/zero"), std::string::npos);
+  EXPECT_NE(map_line(mapping->address()), "");
+  for (const std::size_t at : {std::size_t{0}, mapping->length_bytes() - 1}) {
+    EXPECT_TRUE(guarded_read({&one, 1}, mapping->bytes().subspan(at, 1)));
+    EXPECT_TRUE(
+        guarded_write(mapping->writable_bytes().subspan(at, 1), {&one, 1}));
+  }
+}
+
 }  // namespace
 }  // namespace pmem

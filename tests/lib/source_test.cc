@@ -255,13 +255,22 @@ TEST_F(SourceOfDeviceDax, IsEioWithoutASize) {
 }
 
 // Its node may open, but mmap(2) would crash the kernel.
-TEST_F(SourceOfDeviceDax, IsEnxioWithoutADriver) {
+TEST_F(SourceOfDeviceDax, IsEnxioWithoutItsDriver) {
   add_dax({.driver = std::nullopt});
   const Result<Source> source =
       Source::open(node_, Access::kReadWrite, sysfs_.root());
   ASSERT_FALSE(source);
   EXPECT_EQ(source.error().code, ENXIO);
-  EXPECT_NE(source.error().doing.find("no driver"), std::string::npos);
+  EXPECT_NE(source.error().doing.find("unbound"), std::string::npos);
+}
+
+TEST_F(SourceOfDeviceDax, IsEnxioAsMemoryOfTheSystem) {
+  add_dax({.driver = "kmem"});
+  const Result<Source> source =
+      Source::open(node_, Access::kRead, sysfs_.root());
+  ASSERT_FALSE(source);
+  EXPECT_EQ(source.error().code, ENXIO);
+  EXPECT_NE(source.error().doing.find("system-ram"), std::string::npos);
 }
 
 TEST_F(SourceOfDeviceDax, IsRefusedWhereSysfsDoesNotKnowIt) {

@@ -50,6 +50,21 @@ class FakeSysfs {
     std::filesystem::remove(root_ / ("bus/dax/devices/" + name));
   }
 
+  // A device of add_dax() loses its driver. The link stays beside, so that no
+  // other gets its inode, as none of sysfs does.
+  void unbind_dax(const std::string& name) {
+    const std::string link = root_ / ("devices/platform/hmem.0/" + name);
+    std::filesystem::rename(link + "/driver",
+                            link + "/driver." + std::to_string(++unbound_));
+  }
+
+  // It gets it again.
+  void bind_dax(const std::string& name,
+                const std::string& driver = "device_dax") {
+    link("devices/platform/hmem.0/" + name + "/driver",
+         "bus/dax/drivers/" + driver);
+  }
+
   // A device of the class `dax`, as older kernels have it: the alignment is
   // with the region, which is a parent of the device.
   void add_dax_of_class(dev_t number, const FakeDax& dax,
@@ -138,6 +153,7 @@ class FakeSysfs {
   }
 
   TempDir root_;
+  int unbound_ = 0;
 };
 
 }  // namespace support

@@ -10,16 +10,10 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <optional>
 #include <set>
 #include <string>
-#include <system_error>
-#include <utility>
 
 #include "support/child_process.h"
 #include "support/command.h"
@@ -27,6 +21,7 @@
 #include "support/mount_fixture.h"
 #include "support/row_name.h"
 #include "support/temp_dir.h"
+#include "vm/device_mount.h"
 #include "vm/guest.h"
 
 namespace vm {
@@ -39,36 +34,6 @@ using support::open_file;
 using support::read_at;
 using support::run_command;
 using support::write_file;
-
-constexpr std::size_t kMiB = std::size_t{1} << 20;
-
-// The device itself, mapped past pmemfs: what another process sees.
-class NativeMapping {
- public:
-  NativeMapping(const std::string& node, std::size_t size) : size_(size) {
-    const pmem::UniqueFd fd = open_file(node, O_RDWR);
-    void* address =
-        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-    if (address == MAP_FAILED) {
-      throw std::system_error(errno, std::generic_category(), node);
-    }
-    bytes_ = static_cast<char*>(address);
-  }
-  NativeMapping(const NativeMapping&) = delete;
-  NativeMapping& operator=(const NativeMapping&) = delete;
-  ~NativeMapping() { ::munmap(bytes_, size_); }
-
-  [[nodiscard]] std::string read(std::size_t offset, std::size_t length) const {
-    return {bytes_ + offset, length};
-  }
-  void write(std::size_t offset, const std::string& bytes) const {
-    std::memcpy(bytes_ + offset, bytes.data(), bytes.size());
-  }
-
- private:
-  char* bytes_ = nullptr;
-  std::size_t size_;
-};
 
 struct Device {
   std::string name;
@@ -102,35 +67,10 @@ class DeviceFile : public ::testing::TestWithParam<Device> {
     return scratch_ / name;
   }
 
-  // The value, or the name of the errno in angle brackets.
   [[nodiscard]] std::string attribute(const std::string& name) const {
-    std::array<char, 4096> value = {};
-    const ssize_t length =
-        ::lgetxattr(file().c_str(), name.c_str(), value.data(), value.size());
-    if (length < 0) {
-      return std::string("<") + ::strerrorname_np(errno) + ">";
-    }
-    return {value.data(), static_cast<std::size_t>(length)};
+    return attribute_of(file(), name);
   }
-
-  // Whether some process has the node open or mapped.
-  [[nodiscard]] bool is_held() const {
-    for (const auto& process : std::filesystem::directory_iterator("/proc")) {
-      std::error_code error;
-      std::ifstream maps(process.path() / "maps");
-      const std::string text{std::istreambuf_iterator<char>(maps), {}};
-      if (text.find(node_) != std::string::npos) {
-        return true;
-      }
-      for (const auto& fd :
-           std::filesystem::directory_iterator(process.path() / "fd", error)) {
-        if (std::filesystem::read_symlink(fd.path(), error) == node_) {
-          return true;
-        }
-      }
-    }
-    return false;
-  }
+  [[nodiscard]] bool is_held() const { return vm::is_held(node_); }
 
  private:
   const std::string node_ = place(GetParam().variable);
@@ -139,10 +79,6 @@ class DeviceFile : public ::testing::TestWithParam<Device> {
   const support::MountedPmemfs mount_ =
       support::MountedPmemfs(std::vector<std::string>{"dax"});
 };
-
-void expect_success(const CommandResult& ran) {
-  EXPECT_EQ(ran.exit_status, 0) << ran.output;
-}
 
 // --- what it looks like -----------------------------------------------------
 
@@ -222,8 +158,7 @@ TEST_P(DeviceFile, IsNotHeldByTheMountWhenNobodyHasItOpen) {
     EXPECT_TRUE(is_held());
   }
   EXPECT_EQ(attribute("user.pmem.is_pmem"), "1");
-  EXPECT_TRUE(support::becomes_true([&] { return !is_held(); },
-                                    std::chrono::seconds(5)));
+  EXPECT_TRUE(becomes_free(node()));
 }
 
 // --- reading and writing ----------------------------------------------------
@@ -419,23 +354,8 @@ TEST_P(DeviceFile, IsMappedThroughTheMount) {
 
 // --- coming and going -------------------------------------------------------
 
-// Takes the device from its driver until the end of the scope.
-class Unbound {
- public:
-  explicit Unbound(std::string name) : name_(std::move(name)) {
-    write_file(kDriver + "/unbind", name_);
-  }
-  Unbound(const Unbound&) = delete;
-  Unbound& operator=(const Unbound&) = delete;
-  ~Unbound() { write_file(kDriver + "/bind", name_); }
-
- private:
-  static inline const std::string kDriver = "/sys/bus/dax/drivers/device_dax";
-  std::string name_;
-};
-
 TEST_P(DeviceFile, ThatIsUnboundIsAnErrorToItsUsersAndComesBack) {
-  pmem::UniqueFd fd = open(O_RDWR);
+  const pmem::UniqueFd fd = open(O_RDWR);
   ASSERT_EQ(::pwrite(fd.get(), "before", 6, 0), 6);
   {
     const Unbound gone(facts().name);
@@ -448,11 +368,7 @@ TEST_P(DeviceFile, ThatIsUnboundIsAnErrorToItsUsersAndComesBack) {
     EXPECT_EQ(attribute("user.pmem.is_pmem"), "0");
     EXPECT_FALSE(open_file(file(), O_RDWR).valid());
     EXPECT_EQ(errno, ENXIO);
-    // Bound while somebody has it open, it would get lost with the last close:
-    // the kernel (6.1, 6.12) makes its character device anew over the old one.
-    fd = pmem::UniqueFd();
-    EXPECT_TRUE(support::becomes_true([&] { return !is_held(); },
-                                      std::chrono::seconds(5)));
+    EXPECT_TRUE(becomes_free(node()));
   }
   EXPECT_EQ(attribute("user.pmem.mode"), "devdax");
   const pmem::UniqueFd again = open(O_RDWR);
@@ -548,7 +464,9 @@ INSTANTIATE_TEST_SUITE_P(On, DeviceFile,
 class WholeDeviceFile : public DeviceFile {};
 
 TEST_P(WholeDeviceFile, IsCopiedInAndOut) {
-  write_file(scratch("in"), noise(size(), 6));
+  map_natively().fill_with_noise(0, size(), 6);
+  expect_success(run_command({"daxio", "-i", node(), "-o", scratch("in")}));
+  map_natively().fill('#', 0, size());
   expect_success(run_command({"cp", scratch("in"), file()}));
   expect_success(run_command({"cmp", scratch("in"), file()}));
   expect_success(

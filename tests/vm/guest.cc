@@ -41,12 +41,21 @@ pmem::DaxDevice facts_of(const std::string& node) {
   return *facts;
 }
 
-FreshExt4::FreshExt4(const std::string& options) {
-  run_or_throw({"mkfs.ext4", "-q", "-F", "-b", "4096", place("BLOCK")});
+FreshFileSystem::FreshFileSystem(const std::string& type,
+                                 const std::string& options) {
+  // Smaller than xfs is supported, and as it is mounted with DAX everywhere.
+  run_or_throw(type == "xfs"
+                   ? std::vector<std::string>{"mkfs.xfs", "-q", "-f",
+                                              "--unsupported", "-m",
+                                              "reflink=0", place("BLOCK")}
+                   : std::vector<std::string>{"mkfs.ext4", "-q", "-F", "-b",
+                                              "4096", place("BLOCK")});
   run_or_throw(
-      {"mount", "-t", "ext4", "-o", options, place("BLOCK"), folder_.path()});
+      {"mount", "-t", type, "-o", options, place("BLOCK"), folder_.path()});
 }
 
-FreshExt4::~FreshExt4() { ::umount2(folder_.path().c_str(), MNT_DETACH); }
+FreshFileSystem::~FreshFileSystem() {
+  ::umount2(folder_.path().c_str(), MNT_DETACH);
+}
 
 }  // namespace vm

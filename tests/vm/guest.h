@@ -22,19 +22,25 @@ namespace vm {
 // none.
 [[nodiscard]] pmem::DaxDevice facts_of(const std::string& node);
 
-// A fresh ext4 on BLOCK for the length of a scope, mounted with `options`. One
-// at a time. Throws std::runtime_error.
-class FreshExt4 {
+// A fresh file system (ext4 or xfs) on BLOCK for the length of a scope, mounted
+// with `options`. One at a time. Throws std::runtime_error.
+class FreshFileSystem {
  public:
-  explicit FreshExt4(const std::string& options);
-  FreshExt4(const FreshExt4&) = delete;
-  FreshExt4& operator=(const FreshExt4&) = delete;
-  ~FreshExt4();
+  FreshFileSystem(const std::string& type, const std::string& options);
+  FreshFileSystem(const FreshFileSystem&) = delete;
+  FreshFileSystem& operator=(const FreshFileSystem&) = delete;
+  ~FreshFileSystem();
 
   [[nodiscard]] std::string path() const { return folder_.path(); }
 
  private:
   support::TempDir folder_;
+};
+
+class FreshExt4 : public FreshFileSystem {
+ public:
+  explicit FreshExt4(const std::string& options)
+      : FreshFileSystem("ext4", options) {}
 };
 
 }  // namespace vm

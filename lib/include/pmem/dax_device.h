@@ -24,15 +24,17 @@ struct DaxDevice {
   dev_t number = 0;       // of the character device
   std::string name;       // "dax0.0"
   std::string driver;     // "device_dax", "kmem", "fsdev_dax"; "" if unbound
+  std::uint64_t binding = 0;  // see binding_of()
   bool is_on_bus = true;  // else of the class of kernels before 5.1: no drivers
   std::uint64_t size_bytes = 0;
   std::uint64_t align_bytes = 0;
   std::optional<int> numa_node;    // where the kernel tells
   std::optional<int> target_node;  // where the kernel tells
 
-  // Without a driver. Its node may open while somebody still has the device
-  // open, but mmap(2) then crashes the kernel (Linux 6.1 and 6.12).
-  [[nodiscard]] bool is_unbound() const { return is_on_bus && driver.empty(); }
+  // Without the driver by which it is mapped: without any, or memory of the
+  // system. Its node may open while somebody still has the device open, but
+  // mmap(2) then crashes the kernel (Linux 6.1 and 6.12).
+  [[nodiscard]] bool is_mappable() const { return mode() == "devdax"; }
 
   // How the device is used: "devdax", "system-ram", "famfs", "unbound", or the
   // driver's name when it is none of those that are known.
@@ -41,6 +43,12 @@ struct DaxDevice {
 
 // Whether the character device is a Device DAX.
 [[nodiscard]] bool is_dax_device(dev_t device, const std::string& sysfs_root);
+
+// Tells one binding of the device to its driver from another, and from that of
+// a later device with the same number. 0: it has no driver, or is not there.
+// (It is the inode of the link to the driver, of which sysfs uses none twice.)
+[[nodiscard]] std::uint64_t binding_of(dev_t device,
+                                       const std::string& sysfs_root);
 
 // Reads the facts. Errors: ENODEV (no Device DAX has this number), EIO (an
 // attribute that every Device DAX has is missing or is no number).

@@ -93,6 +93,12 @@ class Mapping {
   // Why the granularity is what it is, in one sentence.
   [[nodiscard]] const std::string& reason() const { return reason_; }
 
+  // Lets go of what is mapped, for others to use it, but keeps the addresses:
+  // from here on every access faults (SIGBUS), also one that is under way in
+  // another thread. Errors: those of memfd_create(2) and mmap(2); then all is
+  // as before.
+  [[nodiscard]] Result<void> disconnect();
+
   // Gives up ownership; the caller unmaps.
   [[nodiscard]] std::byte* release();
 

@@ -28,8 +28,8 @@ class Source {
 
   // Takes over a descriptor that was opened for (at least) `access`.
   // Errors: EISDIR (a directory), EINVAL (neither a regular file nor a Device
-  // DAX), EIO (a Device DAX that does not tell its size), ENXIO (one without a
-  // driver).
+  // DAX), EIO (a Device DAX that does not tell its size), ENXIO (one that is
+  // not to be mapped now: without a driver, or in the mode system-ram).
   [[nodiscard]] static Result<Source> adopt(
       UniqueFd fd, Access access, const std::string& sysfs_root = kSysfsRoot);
 
