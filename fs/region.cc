@@ -219,7 +219,10 @@ Result<std::size_t> Region::read_data(std::uint64_t offset,
   if (!fault) {
     return to.size();
   }
-  Result<std::size_t> got = read_backing(fd, offset, to);
+  // Broken memory is not for the kernel to read: not every CPU lets it survive.
+  Result<std::size_t> got = fault->is_hardware_error
+                                ? fail(EIO, "reading broken memory")
+                                : read_backing(fd, offset, to);
   if (!got && fault->address > from.data()) {
     // A bad block: DAX file systems give nothing of a range that has one, but
     // what lies before it has been read.

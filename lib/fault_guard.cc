@@ -87,7 +87,8 @@ void call_previous_handler(int signal_number, siginfo_t* info, void* context) {
 
 void pass_on_signal(int signal_number, siginfo_t* info, void* context) {
   const bool is_plain = !has_flag(previous_action, SA_SIGINFO);
-  if (is_plain && previous_action.sa_handler == SIG_IGN && !is_fault(*info)) {
+  if (is_plain && previous_action.sa_handler == SIG_IGN &&
+      !concerns_this_instruction(*info)) {
     return;
   }
   if (is_plain && (previous_action.sa_handler == SIG_DFL ||

@@ -81,6 +81,8 @@ int wait_for_exit(pid_t pid) {
 void prepare_process() {
   open_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);
+  // This is of news only: who meets a fault without a guard ends all the same.
+  std::signal(SIGBUS, SIG_IGN);
   raise_open_file_limit();
 }
 

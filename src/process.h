@@ -13,8 +13,10 @@ namespace pmemfs {
 
 // For the start of main(): opens what is closed of the file descriptors 0, 1
 // and 2 on /dev/null, so that no other file gets their numbers; a reader that
-// went away becomes an error of write(2) and not our end (SIGPIPE); and as many
-// files may be open as the hard limit allows.
+// went away becomes an error of write(2) and not our end (SIGPIPE); news of
+// broken memory that nobody reads now are not our end either (SIGBUS, where
+// vm.memory_failure_early_kill is 1); and as many files may be open as the hard
+// limit allows.
 void prepare_process();
 
 // Sets 0, 1 and 2 to /dev/null. Any thread.

@@ -638,6 +638,19 @@ TEST_F(FaultGuardDeathTest, LeavesASentSignalIgnored) {
       ExitedWithCode(0), "");
 }
 
+TEST_F(FaultGuardDeathTest, LeavesAMachineCheckThatOnlyInformsIgnored) {
+  EXPECT_EXIT(
+      {
+        arrange(SIG_IGN);
+        const CutFile& file = cut_file();
+        send_machine_check(BUS_MCEERR_AO, file.data());
+        expect(!guard([&] { send_machine_check(BUS_MCEERR_AO, file.data()); }),
+               "it is no fault of the guarded code");
+        succeed();
+      },
+      ExitedWithCode(0), "");
+}
+
 // As the kernel has it: a fault cannot be ignored.
 TEST_F(FaultGuardDeathTest, LeavesAFaultDeadlyWhereSignalsAreIgnored) {
   EXPECT_EXIT(

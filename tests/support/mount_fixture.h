@@ -44,6 +44,7 @@ class MountedPmemfs {
   [[nodiscard]] std::string log() const;
 
   [[nodiscard]] bool daemon_is_alive() { return !daemon_->exit_status(); }
+  [[nodiscard]] pid_t daemon_pid() const { return daemon_->pid(); }
 
   // Unmounts and checks, now instead of at the end of the scope.
   void end();

@@ -1,5 +1,6 @@
 // What saves the memory on power loss, by what the platform promises: its
-// caches too (eADR), or what has left them (ADR).
+// caches too (eADR), or what has left them (ADR); and by what its CPU can do to
+// have them left.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <sys/xattr.h>
@@ -43,10 +44,17 @@ void PrintTo(const Platform& platform, std::ostream* out) {
   *out << platform.name;
 }
 
+constexpr const char* kFlushNeeded =
+    "a flush of the cache lines makes stores durable";
 constexpr Platform kEadr = {"SavesCaches", 1, "byte", "none",
                             "the platform saves its caches on power loss"};
 constexpr Platform kAdr = {"SavesWhatLeftCaches", 0, "cacheline", "clwb",
-                           "a flush of the cache lines makes stores durable"};
+                           kFlushNeeded};
+// CPUs without what is better.
+constexpr Platform kClflush = {"FlushesSlowly", 0, "cacheline", "clflush",
+                               kFlushNeeded};
+constexpr Platform kClflushopt = {"FlushesAndForgets", 0, "cacheline",
+                                  "clflushopt", kFlushNeeded};
 
 // --- the library ------------------------------------------------------------
 
@@ -74,6 +82,10 @@ INSTANTIATE_TEST_SUITE_P(Eadr, PlatformOf, ::testing::Values(kEadr),
                          support::RowName());
 INSTANTIATE_TEST_SUITE_P(Adr, PlatformOf, ::testing::Values(kAdr),
                          support::RowName());
+INSTANTIATE_TEST_SUITE_P(WithClflush, PlatformOf, ::testing::Values(kClflush),
+                         support::RowName());
+INSTANTIATE_TEST_SUITE_P(WithClflushopt, PlatformOf,
+                         ::testing::Values(kClflushopt), support::RowName());
 
 // --- what lies on the memory ------------------------------------------------
 
@@ -185,6 +197,12 @@ TEST_P(MemoryOf, HoldsWhatTheLibraryPersists) {
 INSTANTIATE_TEST_SUITE_P(Eadr, MemoryOf, ::testing::ValuesIn(rows_of(kEadr)),
                          support::RowName());
 INSTANTIATE_TEST_SUITE_P(Adr, MemoryOf, ::testing::ValuesIn(rows_of(kAdr)),
+                         support::RowName());
+INSTANTIATE_TEST_SUITE_P(WithClflush, MemoryOf,
+                         ::testing::ValuesIn(rows_of(kClflush)),
+                         support::RowName());
+INSTANTIATE_TEST_SUITE_P(WithClflushopt, MemoryOf,
+                         ::testing::ValuesIn(rows_of(kClflushopt)),
                          support::RowName());
 
 }  // namespace
