@@ -11,15 +11,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstring>
 #include <fstream>
-#include <functional>
-#include <optional>
 #include <sstream>
 #include <string>
 #include <system_error>
@@ -205,6 +202,10 @@ class MachineCheck : public ::testing::TestWithParam<Kind> {
   [[nodiscard]] Outcome read_while_it_breaks(std::size_t begin,
                                              std::size_t broken) {
     EXPECT_EQ(read(begin).count, static_cast<ssize_t>(kReadBytes));
+    const std::uint64_t address =
+        address_in(mount_.daemon_pid(), beneath_, begin);
+    EXPECT_NE(address, 0U);
+    const std::uint64_t physical = native().physical_address_of(broken);
     std::atomic<bool> is_over = false;
     Outcome outcome;
     std::thread reader([&] {
@@ -214,10 +215,6 @@ class MachineCheck : public ::testing::TestWithParam<Kind> {
       } while (!is_over && outcome.count == static_cast<ssize_t>(kReadBytes));
       is_over = true;
     });
-    const std::uint64_t address =
-        address_in(mount_.daemon_pid(), beneath_, begin);
-    const std::uint64_t physical = native().physical_address_of(broken);
-    EXPECT_NE(address, 0U);
     make_machine_check(physical, address, address + kReadBytes);
     EXPECT_TRUE(
         support::becomes_true([&] { return is_over.load(); }, seconds(10)))
@@ -269,6 +266,7 @@ TEST_P(MachineCheck, WithinAReadLeavesAtMostTheBytesBeforeIt) {
 TEST_P(MachineCheck, LeavesABadBlockAndAllElseReadable) {
   const std::size_t broken = 3 * kMiB + 20 * kPage;
   ASSERT_EQ(read_while_it_breaks(broken, broken).error, EIO);
+  // Who opens a device has the list looked at.
   const pmem::UniqueFd fd = open_file(mounted(), O_RDONLY);
   EXPECT_TRUE(support::becomes_true(
       [&] { return read(broken, 1).error == EIO; }, seconds(5)));
@@ -278,6 +276,10 @@ TEST_P(MachineCheck, LeavesABadBlockAndAllElseReadable) {
   expect_whole(broken - 100, 100);
   EXPECT_EQ(read(broken - 100, kPage).count, 100);
   EXPECT_EQ(read(broken + kPage - 1, 1).error, EIO);
+  if (!GetParam().is_device) {
+    support::write_file(mount() / "other", "other");
+    EXPECT_EQ(support::content_of(mount() / "other"), "other");
+  }
 }
 
 // Has the kernel take a page for broken, by madvise. Nothing is: it can be read

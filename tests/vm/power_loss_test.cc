@@ -179,7 +179,7 @@ class PowerLoss : public ::testing::Test {
 
   [[nodiscard]] std::vector<std::string> vm_run(
       const std::string& out, const std::string& payload) const {
-    return {PMEMFS_SCRIPTS "/vm-run",
+    return {std::string(PMEMFS_SCRIPTS) + "/vm-run",
             "--image",
             place("PMEMFS_VM_IMAGE"),
             "--out",
