@@ -107,7 +107,6 @@ TEST(Sources, TheWordAllStandsForEverything) {
 
 TEST(SourceWords, FillersOfFstabAreRefusedWithTheWordThatIsMeant) {
   EXPECT_TRUE(tells(refusal({"none"}), "the source is all"));
-  EXPECT_TRUE(tells(refusal({"pmemfs"}), "the source is all"));
 }
 
 TEST(SourceWords, ADeviceThatIsNotThereIsRefused) {
