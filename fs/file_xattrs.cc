@@ -56,7 +56,12 @@ constexpr std::array kTable = {
         [](FileFacts& facts) -> Value {
           return std::to_string(facts.mapped_length_bytes());
         }},
-    Row{"path", [](FileFacts& facts) -> Value { return facts.path(); }},
+    Row{"path",
+        [](FileFacts& facts) -> Value {
+          const std::string path = facts.path();
+          return path.empty() ? Value(not_told()) : Value(path);
+        },
+        true},
     Row{"reason", [](FileFacts& facts) -> Value { return facts.reason(); }},
     Row{"sparse",
         [](FileFacts& facts) -> Value { return bit(facts.is_sparse()); }},
@@ -114,6 +119,11 @@ std::string FileFacts::path() const {
     return "";
   }
   std::string path(target.data(), static_cast<std::size_t>(length));
+  // A file that was opened by its handle, and whose name nobody has looked up
+  // since the kernel forgot it.
+  if (path == "/") {
+    return "";
+  }
   // The kernel's mark on the name of a file that has none any more.
   constexpr std::string_view kDeleted = " (deleted)";
   if (status_.st_nlink == 0 && path.ends_with(kDeleted)) {

@@ -25,6 +25,7 @@ class FileFacts {
       int path_fd, std::string sysfs_root = pmem::kSysfsRoot);
 
   [[nodiscard]] const struct stat& status() const { return status_; }
+  // Empty where the kernel does not know it at the moment.
   [[nodiscard]] std::string path() const;
   [[nodiscard]] bool is_dax() const;
   [[nodiscard]] bool is_sparse();

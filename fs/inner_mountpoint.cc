@@ -14,7 +14,6 @@
 namespace pmemfs {
 
 using pmem::fail;
-using pmem::pass_on;
 using pmem::Result;
 
 Result<struct stat> InnerMountpoint::attributes() {

@@ -33,12 +33,12 @@ struct Origin {
 
 std::optional<Origin> origin_of(const std::string& directory,
                                 const std::string& sysfs_root) {
+  const std::string bus = sysfs_root + "/bus/nd/devices/";
   std::string below = directory;
   for (std::string at = parent_of(directory); at.size() > sysfs_root.size();
        at = parent_of(at)) {
     const std::string name = last_component(at);
-    if (name.starts_with("region") &&
-        real_path(sysfs_root + "/bus/nd/devices/" + name) == at) {
+    if (name.starts_with("region") && real_path(bus + name) == at) {
       return Origin{.region = at, .maker = below};
     }
     below = at;

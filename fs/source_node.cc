@@ -13,8 +13,8 @@
 #include <cstdio>
 
 #include "fs/file_xattrs.h"
-#include "fs/inode_control.h"
 #include "fs/inner_mountpoint.h"
+#include "fs/inode_control.h"
 #include "fs/proc_path.h"
 #include "fs/source_directory.h"
 #include "fs/xattr_table.h"

@@ -86,7 +86,7 @@ Line line_of(const InventoryRow& row) {
 std::string size_in_words(std::uint64_t bytes) {
   constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   std::size_t unit = 0;
-  double value = static_cast<double>(bytes);
+  auto value = static_cast<double>(bytes);
   // What would be rounded up to 1024 is one of the next unit.
   while (value >= 1023.95 && unit + 1 < kUnits.size()) {
     value /= 1024;

@@ -39,7 +39,7 @@ TEST(ManPage, TellsEveryExitCode) {
   ASSERT_NE(begin, std::string::npos);
   const std::string section =
       page.substr(begin, page.find("\n.SH ", begin + 1) - begin);
-  for (int code = 0; code <= static_cast<int>(ExitCode::kUmountRefused);
+  for (int code = 0; code <= static_cast<int>(ExitCode::kNothingFound);
        ++code) {
     EXPECT_NE(section.find("\n.B " + std::to_string(code) + "\n"),
               std::string::npos)

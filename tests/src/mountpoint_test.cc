@@ -24,6 +24,25 @@ TEST(MountpointOutsideSources, IsRefusedInAnyOfThem) {
   EXPECT_FALSE(check_outside_sources("/srv/a", sources));
 }
 
+TEST(MountpointOfEverything, IsRefusedWhereItHidesAFileSystemWithDax) {
+  const std::vector<SourceSpec> all = {{"", "all", SourceKind::kEverything}};
+  const std::vector<SourceSpec> other = {{"", "/srv"}};
+  const std::vector<Mount> mounts = parse_mountinfo(
+      "1 0 259:0 / /nv/a rw - ext4 /dev/pmem0 rw,dax=always\n"
+      "2 0 259:1 / /plain rw - ext4 /dev/pmem1 rw\n");
+  EXPECT_TRUE(check_hides_no_source("/mnt", all, mounts));
+  EXPECT_TRUE(check_hides_no_source("/nv/a/inside", all, mounts));
+  EXPECT_TRUE(check_hides_no_source("/plain", all, mounts));
+  EXPECT_TRUE(check_hides_no_source("/nv", other, mounts));
+  for (const char* mountpoint : {"/nv/a", "/nv", "/"}) {
+    const Outcome<void> checked =
+        check_hides_no_source(mountpoint, all, mounts);
+    ASSERT_FALSE(checked) << mountpoint;
+    EXPECT_EQ(checked.error().code, ExitCode::kMountpointRefused);
+    EXPECT_NE(checked.error().message.find("/dev/pmem0"), std::string::npos);
+  }
+}
+
 TEST(Mountpoint, MayBeADirectoryThatIsNotEmpty) {
   const TempDir directory;
   write_file(directory / "file", "x");

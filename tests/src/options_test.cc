@@ -198,9 +198,9 @@ TEST(CommandLine, BadValuesOfLongOptionsAreNamed) {
 TEST(CommandLine, MissingArgumentsAreRefused) {
   EXPECT_NE(usage_failure(parse({})).find("no command given"),
             std::string::npos);
-  EXPECT_NE(usage_failure(parse({"mount"})).find("no source and no mountpoint"),
+  EXPECT_NE(usage_failure(parse({"mount"})).find("no mountpoint"),
             std::string::npos);
-  EXPECT_NE(usage_failure(parse({"mount", "/mnt"})).find("'/mnt'"),
+  EXPECT_NE(usage_failure(parse({"list", "x"})).find("takes no argument"),
             std::string::npos);
   EXPECT_NE(usage_failure(parse({"umount"})).find("takes one mountpoint"),
             std::string::npos);
@@ -211,6 +211,27 @@ TEST(CommandLine, MissingArgumentsAreRefused) {
                 .find("--log-file"),
             std::string::npos);
   EXPECT_NE(usage_failure(parse_command_line({})).find("no command given"),
+            std::string::npos);
+}
+
+TEST(CommandLine, AMountpointAloneAsksForEverything) {
+  const Outcome<Command> command = parse({"mount", "/mnt"});
+  ASSERT_TRUE(command);
+  ASSERT_TRUE(std::holds_alternative<MountRequest>(*command));
+  EXPECT_EQ(std::get<MountRequest>(*command).sources,
+            std::vector<std::string>{"all"});
+  EXPECT_EQ(std::get<MountRequest>(*command).mountpoint, "/mnt");
+}
+
+TEST(CommandLine, ListTakesJson) {
+  for (const bool json : {false, true}) {
+    const Outcome<Command> command =
+        json ? parse({"list", "--json"}) : parse({"list"});
+    ASSERT_TRUE(command);
+    ASSERT_TRUE(std::holds_alternative<ListRequest>(*command));
+    EXPECT_EQ(std::get<ListRequest>(*command).json, json);
+  }
+  EXPECT_NE(usage_failure(parse({"list", "--jsno"})).find("--json"),
             std::string::npos);
 }
 

@@ -91,6 +91,24 @@ TEST(Sources, TheWordDaxStandsForAllDevices) {
   EXPECT_EQ(among->specs[2].kind, SourceKind::kAllDevices);
 }
 
+TEST(Sources, TheWordAllStandsForEverything) {
+  const Outcome<Sources> alone = resolve_sources({"all"});
+  ASSERT_TRUE(alone) << alone.error().message;
+  EXPECT_EQ(alone->specs[0].kind, SourceKind::kEverything);
+  EXPECT_EQ(alone->specs[0].name, "");
+  EXPECT_EQ(alone->description, "all");
+  const Outcome<Sources> among = resolve_sources({"all", "/tmp", "a=all"});
+  ASSERT_TRUE(among) << among.error().message;
+  EXPECT_EQ(among->specs[0].name, "all");
+  EXPECT_EQ(among->specs[2].name, "a");
+  EXPECT_EQ(among->specs[2].kind, SourceKind::kEverything);
+  EXPECT_EQ(among->description, "all:/tmp:a=all");
+}
+
+TEST(SourceWords, FillersOfFstabAreRefusedWithTheWordThatIsMeant) {
+  EXPECT_TRUE(tells(refusal({"none"}), "the source is all"));
+}
+
 TEST(SourceWords, ADeviceThatIsNotThereIsRefused) {
   EXPECT_TRUE(tells(refusal({"/dev/dax99.99"}), "does not exist"));
   EXPECT_TRUE(tells(refusal({"d=/dev/dax99.99"}), "does not exist"));

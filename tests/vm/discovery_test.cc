@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <set>
 #include <string>
@@ -291,6 +292,62 @@ TEST_F(Discovery, StatusIsThatOfWhatIsShown) {
   EXPECT_GT(
       all.f_blocks * all.f_frsize,
       ext4.f_blocks * ext4.f_frsize + facts_of(place("DEVDAX")).size_bytes);
+}
+
+// As for ordinary users, and where a file system has no handles.
+class DiscoveryWithoutHandles : public Discovery {
+ protected:
+  void SetUp() override {
+    support::MountSettings settings;
+    settings.wrapper = {"setpriv", "--bounding-set", "-dac_read_search"};
+    mount_.emplace(std::vector<std::string>{}, settings);
+    fsdax_ = *mount_ / "fsdax";
+  }
+
+  // Files that nobody has open, that is.
+  static void make_kernel_forget() {
+    std::ofstream("/proc/sys/vm/drop_caches") << "2\n";
+  }
+};
+
+TEST_F(DiscoveryWithoutHandles, AFileSystemIsBusyUntilTheKernelForgetsIt) {
+  const FreshExt4 fresh("dax");
+  write_file(on_block("file"), "bytes");
+  EXPECT_EQ(umount_plainly(fresh.path()), EBUSY);
+  make_kernel_forget();
+  EXPECT_TRUE(can_be_unmounted(fresh.path()));
+  EXPECT_FALSE(is_in_use(place("BLOCK")));
+}
+
+TEST_F(DiscoveryWithoutHandles, AfterALazyUmountALookReleasesIt) {
+  const FreshExt4 fresh("dax");
+  write_file(on_block("file"), "bytes");
+  ASSERT_EQ(::umount2(fresh.path().c_str(), MNT_DETACH), 0);
+  EXPECT_TRUE(becomes_true([&] { return !exists(on_block()); }, kSoon));
+  EXPECT_TRUE(becomes_true([] { return !is_in_use(place("BLOCK")); }, kSoon));
+}
+
+TEST_F(Discovery, AFileIsStillItselfWhenTheFileSystemHasForgottenItsName) {
+  const std::string file = fsdax_ + "/" + file_system_name("EXT4") + "/known";
+  write_file(file, "bytes");
+  const pmem::UniqueFd known = open_file(file, O_PATH);
+  std::ofstream("/proc/sys/vm/drop_caches") << "2\n";
+  const std::string path = "/proc/self/fd/" + std::to_string(known.get());
+  std::array<char, 4096> value = {};
+  const ssize_t length =
+      ::getxattr(path.c_str(), "user.pmem.path", value.data(), value.size());
+  if (length < 0) {
+    EXPECT_EQ(errno, ENODATA);
+  } else {
+    EXPECT_EQ(std::string(value.data(), static_cast<std::size_t>(length)),
+              place("EXT4") + "/known");
+  }
+  // Once it has been looked up, it is known again.
+  EXPECT_TRUE(becomes_true(
+      [&] { return attribute(file, "path") == place("EXT4") + "/known"; },
+      2 * kSoon));
+  EXPECT_EQ(content_of(path), "bytes");
+  EXPECT_EQ(::unlink(file.c_str()), 0);
 }
 
 // A mount on a folder in what it shows, which must not lead into itself.
