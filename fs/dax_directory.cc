@@ -31,6 +31,10 @@ ino_t inode_of(dev_t number) { return (ino_t{1} << 40) | number; }
 
 constexpr std::uint64_t kBlockBytes = 4096;
 
+// What programs read and write at once if they go by st_blksize, as cmp(1)
+// does: each time is a way to the daemon and back.
+constexpr blksize_t kPreferredBytes = blksize_t{128} << 10;
+
 // `id` tells sources apart that are counted together.
 struct statvfs status_of_devices(std::uint64_t bytes, std::uint64_t files,
                                  ino_t id) {
@@ -67,7 +71,7 @@ struct stat attributes_of(const DaxDevice& device, const DaxOptions& options) {
   status.st_mode = S_IFREG | (status.st_mode & 07777);
   status.st_size = static_cast<off_t>(device.size_bytes);
   status.st_blocks = status.st_size / 512;
-  status.st_blksize = kBlockBytes;
+  status.st_blksize = kPreferredBytes;
   return status;
 }
 

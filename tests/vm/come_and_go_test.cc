@@ -17,7 +17,6 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <random>
 #include <set>
@@ -51,12 +50,12 @@ std::string region_of(const pmem::DaxDevice& device) {
 
 class ComeAndGo : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { mount_.emplace(); }
-  static void TearDownTestSuite() { mount_.reset(); }
+  static void SetUpTestSuite() { shared_mount.emplace(); }
+  static void TearDownTestSuite() { shared_mount.reset(); }
 
   void TearDown() override { EXPECT_TRUE(mount().daemon_is_alive()); }
 
-  static DeviceMount& mount() { return *mount_; }
+  static DeviceMount& mount() { return *shared_mount; }
   [[nodiscard]] static std::string file(const GuestDevice& device) {
     return mount().file(device);
   }
@@ -73,12 +72,12 @@ class ComeAndGo : public ::testing::Test {
   // By name, and among the names of the directory.
   [[nodiscard]] static bool is_shown(const std::string& name) {
     const bool is_found = support::exists(mount() / name);
-    const bool is_listed = names().count(name) != 0;
+    const bool is_listed = names().contains(name);
     return is_found && is_listed;
   }
   [[nodiscard]] static bool is_hidden(const std::string& name) {
     const bool is_found = support::exists(mount() / name);
-    const bool is_listed = names().count(name) != 0;
+    const bool is_listed = names().contains(name);
     return !is_found && !is_listed;
   }
   static void expect_shown(const std::string& name) {
@@ -128,7 +127,7 @@ class ComeAndGo : public ::testing::Test {
   }
 
  private:
-  static inline std::optional<DeviceMount> mount_;
+  static inline std::optional<DeviceMount> shared_mount;
 };
 
 // --- without a driver -------------------------------------------------------
@@ -211,56 +210,89 @@ TEST_F(ComeAndGo, AMappedDeviceThatIsUnboundHarmsItsProcessAlone) {
   expect_usable(device);
 }
 
-// Whatever comes in between, each call succeeds or is one of the two errors.
-TEST_F(ComeAndGo, ManyReadersAndWritersAtWorkSeeErrorsAndNothingWorse) {
-  const GuestDevice device("DEVDAX");
-  std::atomic<bool> is_over = false;
-  std::atomic<int> surprise = 0;
-  std::atomic<int> successes = 0;
-  std::atomic<int> errors = 0;
-  const auto note = [&](ssize_t result) {
-    const int error = result < 0 ? errno : 0;
-    ++(error == 0 ? successes : errors);
-    if (error != 0 && error != EIO && error != ENXIO) {
-      surprise = error;
+// Threads that read, write and sync a file of their own opening, over and over,
+// for the length of a scope.
+class Workers {
+ public:
+  Workers(const std::string& file, off_t size, unsigned count)
+      : file_(file), size_(size) {
+    for (unsigned seed = 1; seed <= count; ++seed) {
+      threads_.emplace_back([this, seed] { work(seed); });
     }
-  };
-  const auto work = [&](unsigned seed) {
+  }
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+  ~Workers() { end(); }
+
+  void end() {
+    is_over_ = true;
+    for (std::thread& thread : threads_) {
+      thread.join();
+    }
+    threads_.clear();
+  }
+
+  [[nodiscard]] int successes() const { return successes_; }
+  [[nodiscard]] int errors() const { return errors_; }
+  // An errno that nobody expects of a device that goes; or 0.
+  [[nodiscard]] int surprise() const { return surprise_; }
+
+ private:
+  void work(unsigned seed) {
     std::mt19937 random(seed);
-    std::vector<char> bytes(std::size_t{64} << 10, 'w');
-    while (!is_over) {
-      const int fd = ::open(file(device).c_str(), O_RDWR | O_CLOEXEC);
-      note(fd);
-      for (int i = 0; fd >= 0 && i < 20 && !is_over; ++i) {
-        const auto at = static_cast<off_t>(random() % (device.size() - 1));
-        note(random() % 2 == 0 ? ::pread(fd, bytes.data(), bytes.size(), at)
-                               : ::pwrite(fd, bytes.data(), bytes.size(), at));
-      }
-      note(fd < 0 ? 0 : ::fsync(fd));
+    while (!is_over_) {
+      const int fd = ::open(file_.c_str(), O_RDWR | O_CLOEXEC);
+      count(fd);
       if (fd >= 0) {
+        use(fd, random);
         ::close(fd);
       }
     }
-  };
-  std::vector<std::thread> workers;
-  for (unsigned seed = 1; seed <= 4; ++seed) {
-    workers.emplace_back(work, seed);
   }
+
+  void use(int fd, std::mt19937& random) {
+    std::vector<char> bytes(std::size_t{64} << 10, 'w');
+    for (int i = 0; i < 20 && !is_over_; ++i) {
+      const auto at = static_cast<off_t>(random()) % (size_ - 1);
+      count(::pread(fd, bytes.data(), bytes.size(), at));
+      count(::pwrite(fd, bytes.data(), bytes.size(), at));
+    }
+    count(::fsync(fd));
+  }
+
+  void count(ssize_t result) {
+    const int error = result < 0 ? errno : 0;
+    ++(error == 0 ? successes_ : errors_);
+    if (error != 0 && error != EIO && error != ENXIO) {
+      surprise_ = error;
+    }
+  }
+
+  const std::string file_;
+  const off_t size_;
+  std::atomic<bool> is_over_ = false;
+  std::atomic<int> successes_ = 0;
+  std::atomic<int> errors_ = 0;
+  std::atomic<int> surprise_ = 0;
+  std::vector<std::thread> threads_;
+};
+
+// Whatever comes in between, each call succeeds or is one of the two errors.
+TEST_F(ComeAndGo, ManyReadersAndWritersAtWorkSeeErrorsAndNothingWorse) {
+  const GuestDevice device("DEVDAX");
+  Workers workers(file(device), device.end(), 4);
+  const auto more = [](const auto& count, int before) {
+    return support::becomes_true([&] { return count() > before + 20; },
+                                 std::chrono::seconds(10));
+  };
   for (int round = 0; round < 3; ++round) {
-    const int before = successes;
-    EXPECT_TRUE(support::becomes_true([&] { return successes > before + 20; },
-                                      std::chrono::seconds(10)));
+    EXPECT_TRUE(more([&] { return workers.successes(); }, workers.successes()));
     const Unbound unbound(device.name());
     EXPECT_TRUE(becomes_free(device.node));
-    const int errors_before = errors;
-    EXPECT_TRUE(support::becomes_true([&] { return errors > errors_before; },
-                                      std::chrono::seconds(10)));
+    EXPECT_TRUE(more([&] { return workers.errors(); }, workers.errors()));
   }
-  is_over = true;
-  for (std::thread& worker : workers) {
-    worker.join();
-  }
-  EXPECT_EQ(surprise, 0) << std::strerror(surprise);
+  workers.end();
+  EXPECT_EQ(workers.surprise(), 0) << std::strerror(workers.surprise());
   expect_usable(device);
 }
 

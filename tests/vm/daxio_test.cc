@@ -70,14 +70,14 @@ class Windows {
 
 class Daxio : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { mount_.emplace(); }
-  static void TearDownTestSuite() { mount_.reset(); }
+  static void SetUpTestSuite() { shared_mount.emplace(); }
+  static void TearDownTestSuite() { shared_mount.reset(); }
 
   [[nodiscard]] std::string scratch(const std::string& name) const {
     return scratch_ / name;
   }
   [[nodiscard]] static std::string file(const GuestDevice& device) {
-    return mount_->file(device);
+    return shared_mount->file(device);
   }
 
   // daxio with -k, -s and -l, of which a negative length is none.
@@ -124,7 +124,7 @@ class Daxio : public ::testing::Test {
 
  private:
   const support::TempDir scratch_ = support::TempDir("/dev/shm");
-  static inline std::optional<DeviceMount> mount_;
+  static inline std::optional<DeviceMount> shared_mount;
 };
 
 // --- copying in -------------------------------------------------------------
@@ -139,7 +139,7 @@ struct InRow {
   std::int64_t length;  // -1: all
   int daxio_status = 0;
   int dd_status = 0;
-  std::string dd_says = "";
+  std::string dd_says;
 };
 
 void PrintTo(const InRow& row, std::ostream* out) { *out << row.name; }
@@ -226,7 +226,7 @@ struct OutRow {
   std::int64_t seek;
   std::int64_t length;
   int daxio_status = 0;
-  std::string dd_says = "";
+  std::string dd_says;
 };
 
 void PrintTo(const OutRow& row, std::ostream* out) { *out << row.name; }
@@ -351,10 +351,10 @@ class DaxioZero : public Daxio, public ::testing::WithParamInterface<ZeroRow> {
     return run_command({"daxio", "-z", "-o", device.node, "-s",
                         std::to_string(seek), "-l", std::to_string(length)});
   }
-  [[nodiscard]] CommandResult fallocate(const std::string& option,
-                                        const GuestDevice& device,
-                                        std::int64_t seek,
-                                        std::int64_t length) const {
+  [[nodiscard]] static CommandResult fallocate(const std::string& option,
+                                               const GuestDevice& device,
+                                               std::int64_t seek,
+                                               std::int64_t length) {
     return run_command({"fallocate", option, "-o", std::to_string(seek), "-l",
                         std::to_string(length), file(device)});
   }

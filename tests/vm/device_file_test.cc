@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -44,13 +45,16 @@ void PrintTo(const Device& device, std::ostream* out) { *out << device.name; }
 
 class DeviceFile : public ::testing::TestWithParam<Device> {
  protected:
+  static void SetUpTestSuite() { shared_mount.emplace(); }
+  static void TearDownTestSuite() { shared_mount.reset(); }
+
   [[nodiscard]] std::string node() const { return node_; }
   [[nodiscard]] const pmem::DaxDevice& facts() const { return facts_; }
   [[nodiscard]] std::size_t size() const { return facts_.size_bytes; }
   [[nodiscard]] off_t end() const { return static_cast<off_t>(size()); }
-  [[nodiscard]] std::string file() const { return mount_ / facts_.name; }
+  [[nodiscard]] std::string file() const { return *shared_mount / facts_.name; }
   [[nodiscard]] std::string beside(const std::string& name) const {
-    return mount_ / name;
+    return *shared_mount / name;
   }
   [[nodiscard]] NativeMapping map_natively() const { return {node_, size()}; }
   [[nodiscard]] pmem::UniqueFd open(int flags) const {
@@ -60,7 +64,9 @@ class DeviceFile : public ::testing::TestWithParam<Device> {
   }
 
   // What the daemon has agreed upon with the kernel.
-  [[nodiscard]] std::string start_line() const { return mount_.log(); }
+  [[nodiscard]] static std::string start_line() {
+    return shared_mount->start_line();
+  }
 
   // For the content of ordinary files.
   [[nodiscard]] std::string scratch(const std::string& name) const {
@@ -76,8 +82,7 @@ class DeviceFile : public ::testing::TestWithParam<Device> {
   const std::string node_ = place(GetParam().variable);
   const pmem::DaxDevice facts_ = facts_of(node_);
   const support::TempDir scratch_ = support::TempDir("/dev/shm");
-  const support::MountedPmemfs mount_ =
-      support::MountedPmemfs(std::vector<std::string>{"dax"});
+  static inline std::optional<DeviceMount> shared_mount;
 };
 
 // --- what it looks like -----------------------------------------------------

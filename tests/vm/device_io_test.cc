@@ -47,8 +47,8 @@ class DeviceIo : public ::testing::Test {
   explicit DeviceIo(const std::string& variable = "DEVDAX4K")
       : guest_device_(variable) {}
 
-  static void SetUpTestSuite() { mount_.emplace(); }
-  static void TearDownTestSuite() { mount_.reset(); }
+  static void SetUpTestSuite() { shared_mount.emplace(); }
+  static void TearDownTestSuite() { shared_mount.reset(); }
 
   void SetUp() override {
     fd_ = open_file(file(), O_RDWR);
@@ -57,7 +57,9 @@ class DeviceIo : public ::testing::Test {
     device_.fill('#', size() - kMiB, kMiB);
   }
 
-  [[nodiscard]] std::string file() const { return mount_->file(guest_device_); }
+  [[nodiscard]] std::string file() const {
+    return shared_mount->file(guest_device_);
+  }
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] std::size_t size() const { return guest_device_.size(); }
   [[nodiscard]] off_t end() const { return guest_device_.end(); }
@@ -68,11 +70,11 @@ class DeviceIo : public ::testing::Test {
 
   // Another device of the same mount.
   [[nodiscard]] static pmem::UniqueFd open_other() {
-    return open_file(mount_->file(GuestDevice("DEVDAX")), O_RDWR);
+    return open_file(shared_mount->file(GuestDevice("DEVDAX")), O_RDWR);
   }
 
  private:
-  static inline std::optional<DeviceMount> mount_;
+  static inline std::optional<DeviceMount> shared_mount;
 
   const GuestDevice guest_device_;
   const NativeMapping device_ = guest_device_.map();
@@ -326,7 +328,7 @@ class Aio {
 
   // The count, or the errno as a negative number.
   std::int64_t run(std::uint16_t what, int fd, std::string& bytes,
-                   off_t offset) {
+                   off_t offset) const {
     iocb block = {};
     block.aio_fildes = static_cast<std::uint32_t>(fd);
     block.aio_lio_opcode = what;

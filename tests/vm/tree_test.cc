@@ -21,12 +21,13 @@ using support::run_command;
 class DeviceInTheTree : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    mount_.emplace(std::vector<std::string>{"dax", "fsdax=" + place("EXT4")});
+    shared_mount.emplace(
+        std::vector<std::string>{"dax", "fsdax=" + place("EXT4")});
   }
-  static void TearDownTestSuite() { mount_.reset(); }
+  static void TearDownTestSuite() { shared_mount.reset(); }
 
   [[nodiscard]] std::string file() const {
-    return *mount_ / ("dax/" + device_.name());
+    return *shared_mount / ("dax/" + device_.name());
   }
   [[nodiscard]] const GuestDevice& device() const { return device_; }
   [[nodiscard]] std::string scratch(const std::string& name) const {
@@ -34,11 +35,11 @@ class DeviceInTheTree : public ::testing::Test {
   }
   // In the part of the tree that is files.
   [[nodiscard]] static std::string beside(const std::string& name) {
-    return *mount_ / ("fsdax/" + name);
+    return *shared_mount / ("fsdax/" + name);
   }
 
  private:
-  static inline std::optional<support::MountedPmemfs> mount_;
+  static inline std::optional<support::MountedPmemfs> shared_mount;
 
   const GuestDevice device_{"DEVDAX"};
   const support::TempDir scratch_ = support::TempDir("/dev/shm");
