@@ -317,6 +317,11 @@ Result<Entry> DaxSource::root() {
   return entry;
 }
 
+bool DaxSource::is_there() const {
+  return !device_name_ ||
+         pmem::find_dax_device(*device_name_, options_.sysfs_root);
+}
+
 ino_t DaxSource::inode() const {
   if (!device_name_) {
     return kDaxInode;

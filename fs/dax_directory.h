@@ -113,6 +113,7 @@ class DaxSource : public MountSource {
   [[nodiscard]] pmem::Result<struct statvfs> file_system_status()
       const override;
   [[nodiscard]] ino_t inode() const override;
+  [[nodiscard]] bool is_there() const override;
   [[nodiscard]] unsigned char type() const override {
     return device_name_ ? DT_REG : DT_DIR;
   }

@@ -625,12 +625,36 @@ std::span<std::byte> reply_buffer(fuse_req_t request, std::size_t size) {
   return std::span(buffer).first(size);
 }
 
+// Until the span is full or the file ends.
+Result<std::size_t> read_all(FileData& data, std::uint64_t offset,
+                             std::span<std::byte> to) {
+  std::size_t done = 0;
+  while (done < to.size()) {
+    Result<std::size_t> got = data.read(offset + done, to.subspan(done));
+    if (!got) {
+      return got;
+    }
+    if (*got == 0) {
+      break;
+    }
+    done += *got;
+  }
+  return done;
+}
+
+// A read(2) may end before a bad block. For the page cache a short answer is
+// the end of the file, with zeros behind it: there it is an error, and the
+// kernel asks again for each page. It names an owner for the former alone.
+// Source: fuse_short_read(), fuse_direct_io() of Linux.
 void read_file(fuse_req_t request, fuse_ino_t /*inode*/, std::size_t size,
                off_t offset, struct fuse_file_info* info) {
   answer(request, [&] {
     const std::span<std::byte> buffer = reply_buffer(request, size);
-    const Result<std::size_t> got =
-        data_of(info).read(static_cast<std::uint64_t>(offset), buffer);
+    const auto from = static_cast<std::uint64_t>(offset);
+    const bool is_for_page_cache = info->lock_owner == 0;
+    const Result<std::size_t> got = is_for_page_cache
+                                        ? read_all(data_of(info), from, buffer)
+                                        : data_of(info).read(from, buffer);
     if (!got) {
       reply_error(request, got.error());
       return;

@@ -21,6 +21,9 @@ class MountSource {
   // gone), those of open(2).
   [[nodiscard]] virtual pmem::Result<Entry> root() = 0;
 
+  // Whether a listing has it: a device may be gone.
+  [[nodiscard]] virtual bool is_there() const { return true; }
+
   // statvfs(3) of what it shows.
   [[nodiscard]] virtual pmem::Result<struct statvfs> file_system_status()
       const = 0;

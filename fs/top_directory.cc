@@ -72,8 +72,10 @@ Result<std::unique_ptr<DirectoryStream>> TopDirectory::open_directory() {
   std::vector<ListedDirectory::Item> items = {{".", inode_, DT_DIR},
                                               {"..", inode_, DT_DIR}};
   for (const Member& member : members_) {
-    items.push_back(
-        {member.name, member.source->inode(), member.source->type()});
+    if (member.source->is_there()) {
+      items.push_back(
+          {member.name, member.source->inode(), member.source->type()});
+    }
   }
   return std::make_unique<ListedDirectory>(std::move(items));
 }

@@ -360,6 +360,17 @@ TEST_F(DaxDirectoryTest, StandsUnderItsNameBesideOthers) {
   EXPECT_EQ(status->f_bavail, 0U);
 }
 
+TEST_F(DaxDirectoryTest, ASourceThatIsGoneIsNotListedUntilItIsBack) {
+  const auto mounted = file_system({{"one", "dax0.0", SourceKind::kDevice},
+                                    {"all", "dax", SourceKind::kAllDevices}});
+  Node& root = mounted->root();
+  sysfs_.remove_dax("dax0.0");
+  EXPECT_EQ(names_in(root), (Names{".", "..", "all"}));
+  EXPECT_EQ(error_of(root.lookup("one")), ENOENT);
+  sysfs_.link("bus/dax/devices/dax0.0", "devices/platform/hmem.0/dax0.0");
+  EXPECT_EQ(names_in(root), (Names{".", "..", "one", "all"}));
+}
+
 TEST_F(DaxDirectoryTest, EachDeviceIsCounted) {
   sysfs_.add_dax(::makedev(252, 7), {.name = "dax1.0", .size = "8388608"});
   const auto mounted = file_system({{"a", "dax0.0", SourceKind::kDevice},

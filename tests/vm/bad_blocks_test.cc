@@ -12,15 +12,18 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -170,6 +173,82 @@ TEST_P(BadBlocksOfDevice, AreErrorsToWritersWhereThePlatformCannotClearThem) {
   EXPECT_EQ(::fallocate(fd.get(), FALLOC_FL_ZERO_RANGE, kBad, kPage), -1);
   EXPECT_EQ(errno, EIO);
   EXPECT_EQ(try_write(fd.get(), kBad + kPage, "beside it"), "9");
+}
+
+TEST_P(BadBlocksOfDevice, AreInTheListOfRegions) {
+  constexpr std::size_t kBad = 21 * kMiB;
+  report_page(kBad);
+  const support::CommandResult listed =
+      run_command({support::kPmemfs, "list", "--json"});
+  ASSERT_EQ(listed.exit_status, 0) << listed.output;
+  pmem::BadBlocks told;
+  for (const nlohmann::json& row : nlohmann::json::parse(listed.output)) {
+    if (row["name"] == facts_of(node()).name) {
+      for (const nlohmann::json& range : row["bad_blocks"]) {
+        told.push_back({range["offset_bytes"], range["length_bytes"]});
+      }
+    }
+  }
+  EXPECT_EQ(told, known());
+  EXPECT_NE(pmem::in_words(told).find(std::to_string(kBad) + "+4096"),
+            std::string::npos);
+}
+
+// For the page cache a short answer would be the end of the file, and zeros.
+TEST_P(BadBlocksOfDevice, AreSigbusToWhoMapsTheFileAndNothingElseIs) {
+  constexpr std::size_t kBad = 25 * kMiB;
+  const std::string bytes = noise(2 * kMiB, 25);
+  {
+    const pmem::UniqueFd fd = open_file(file(), O_RDWR);
+    ASSERT_EQ(try_write(fd.get(), kBad - kMiB, bytes),
+              std::to_string(2 * kMiB));
+  }
+  report_page(kBad);
+  const pmem::UniqueFd fd = open_file(file(), O_RDWR);
+  const off_t size = support::status_of(file()).st_size;
+  void* const address =
+      ::mmap(nullptr, 2 * kMiB, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(),
+             static_cast<off_t>(kBad - kMiB));
+  if (address == MAP_FAILED) {
+    EXPECT_EQ(errno, ENODEV);  // before Linux 6.6, as the start line says
+    return;
+  }
+  const auto* const mapped = static_cast<const char*>(address);
+  EXPECT_TRUE(std::string(mapped, kMiB) == bytes.substr(0, kMiB));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const volatile char* const bad = mapped + kMiB;
+    ::_exit(*bad == 0 ? 1 : 2);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS) << status;
+  EXPECT_TRUE(std::string(mapped + kMiB + kPage, kMiB - kPage) ==
+              bytes.substr(kMiB + kPage));
+  EXPECT_EQ(support::status_of(file()).st_size, size);
+  EXPECT_EQ(::munmap(address, 2 * kMiB), 0);
+}
+
+TEST_P(BadBlocksOfDevice, AreTheSameErrorsThroughThePageCache) {
+  constexpr std::size_t kBad = 29 * kMiB;
+  const std::string bytes = noise(2 * kMiB, 29);
+  const support::MountedPmemfs cached({"dax"},
+                                      {.arguments = {"-o", "io=cached"}});
+  const std::string name = cached / facts_of(node()).name;
+  {
+    const pmem::UniqueFd fd = open_file(name, O_RDWR);
+    ASSERT_EQ(try_write(fd.get(), kBad - kMiB, bytes),
+              std::to_string(2 * kMiB));
+  }
+  report_page(kBad);
+  const pmem::UniqueFd fd = open_file(name, O_RDWR);
+  EXPECT_TRUE(read_at(fd.get(), kBad - kMiB / 2, kMiB) ==
+              bytes.substr(kMiB / 2, kMiB / 2));
+  EXPECT_EQ(try_read(fd.get(), kBad, 1), "EIO");
+  EXPECT_TRUE(read_at(fd.get(), kBad + kPage, kMiB - kPage) ==
+              bytes.substr(kMiB + kPage));
+  EXPECT_EQ(support::status_of(name).st_size,
+            static_cast<off_t>(facts_of(node()).size_bytes));
 }
 
 // Its bus knows no such command, which is not the same as a failure.

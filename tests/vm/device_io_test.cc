@@ -502,12 +502,12 @@ class AgainstAModel : public DeviceIo,
 };
 
 TEST_P(AgainstAModel, AnyOffsetAndLengthDoWhatTheyShould) {
-  const char* wanted = std::getenv("PMEMFS_SEED");
+  const char* wanted = std::getenv("PMEMFS_VM_SEED");
   const std::uint64_t seed = wanted == nullptr || *wanted == '\0'
                                  ? std::random_device()()
                                  : std::stoull(wanted);
-  SCOPED_TRACE("PMEMFS_SEED=" + std::to_string(seed));
-  std::cout << "PMEMFS_SEED=" << seed << '\n';
+  SCOPED_TRACE("PMEMFS_VM_SEED=" + std::to_string(seed));
+  std::cout << "PMEMFS_VM_SEED=" << seed << '\n';
   random().seed(seed);
   for (std::size_t i = 0; i < kOperations && !HasFatalFailure(); ++i) {
     do_one();
