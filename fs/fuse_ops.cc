@@ -84,8 +84,8 @@ struct fuse_entry_param to_param(fuse_req_t request, const Entry& entry) {
   param.attr_timeout = options.attr_timeout_s;
   param.entry_timeout = options.entry_timeout_s;
   if (entry.may_vanish) {
-    constexpr double kLongestTrust_s = 0.5;
-    param.entry_timeout = std::min(param.entry_timeout, kLongestTrust_s);
+    constexpr double kLongestTrustS = 0.5;
+    param.entry_timeout = std::min(param.entry_timeout, kLongestTrustS);
   }
   return param;
 }

@@ -21,7 +21,6 @@ namespace {
 const dev_t kNumber = ::makedev(252, 5);
 const dev_t kDisk = ::makedev(259, 0);
 const dev_t kPartition = ::makedev(259, 1);
-constexpr std::uint64_t kSize = 4194304;
 
 template <typename Value>
 int error_of(const Result<Value>& result) {

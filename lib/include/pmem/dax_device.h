@@ -21,9 +21,9 @@ inline constexpr const char* kSysfsRoot = "/sys";
 inline constexpr const char* kDevRoot = "/dev";
 
 struct DaxDevice {
-  dev_t number = 0;       // of the character device
-  std::string name;       // "dax0.0"
-  std::string driver;     // "device_dax", "kmem", "fsdev_dax"; "" if unbound
+  dev_t number = 0;    // of the character device
+  std::string name;    // "dax0.0"
+  std::string driver;  // "device_dax", "kmem", "fsdev_dax"; "" if unbound
   std::uint64_t binding = 0;  // see binding_of()
   bool is_on_bus = true;  // else of the class of kernels before 5.1: no drivers
   std::uint64_t size_bytes = 0;
