@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "fs/entries_of.h"
 #include "fs/file_system.h"
 #include "support/fake_dax_node.h"
 
@@ -55,20 +56,10 @@ class DaxDirectoryTest : public support::FakeDaxNodeTest {
 
   static std::vector<std::string> names_in(Node& directory) {
     std::vector<std::string> names;
-    Result<std::unique_ptr<DirectoryStream>> stream =
-        directory.open_directory();
-    EXPECT_TRUE(stream);
-    const pmem::Lock lock((*stream)->mutex());
-    std::uint64_t offset = 0;
-    for (;;) {
-      const Result<std::optional<DirectoryEntry>> entry =
-          (*stream)->entry_at(offset);
-      if (!entry || !*entry) {
-        return names;
-      }
-      names.emplace_back((*entry)->name);
-      offset = (*entry)->offset;
+    for (const ListedEntry& entry : entries_of(directory)) {
+      names.push_back(entry.name);
     }
+    return names;
   }
 
   // How often this process has the node open or mapped.

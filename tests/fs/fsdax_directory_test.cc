@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "fs/discovery.h"
+#include "fs/entries_of.h"
 #include "fs/file_system.h"
 #include "support/fake_sysfs.h"
 #include "support/files.h"
@@ -80,22 +81,12 @@ class FsdaxDirectoryTest : public ::testing::Test {
     return *entry->node;
   }
 
-  static std::map<std::string, DirectoryEntry> list(Node& directory) {
-    std::map<std::string, DirectoryEntry> listed;
-    Result<std::unique_ptr<DirectoryStream>> stream =
-        directory.open_directory();
-    EXPECT_TRUE(stream);
-    const pmem::Lock lock((*stream)->mutex());
-    std::uint64_t offset = 0;
-    for (;;) {
-      const Result<std::optional<DirectoryEntry>> entry =
-          (*stream)->entry_at(offset);
-      if (!entry || !*entry) {
-        return listed;
-      }
-      listed[(*entry)->name] = **entry;
-      offset = (*entry)->offset;
+  static std::map<std::string, ListedEntry> list(Node& directory) {
+    std::map<std::string, ListedEntry> listed;
+    for (const ListedEntry& entry : entries_of(directory)) {
+      listed[entry.name] = entry;
     }
+    return listed;
   }
 
   static Names names_in(Node& directory) {

@@ -83,11 +83,7 @@ class Acl : public OnEachBacking {
     if (IsSkipped()) {
       return;
     }
-    for (const std::string& path :
-         {backing().path(), source(), native(),
-          std::filesystem::path(daemon().path()).parent_path().string()}) {
-      std::filesystem::permissions(path, std::filesystem::perms(0777));
-    }
+    let_others_in();
   }
 };
 PMEMFS_ON_EACH_BACKING(Acl);

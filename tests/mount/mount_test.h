@@ -55,6 +55,14 @@ class MountTest : public ::testing::Test {
     mounted_.emplace(std::vector<std::string>{source()}, settings_);
   }
 
+  // Users other than root may come to the directories, and make things there.
+  void let_others_in() const {
+    using std::filesystem::perms;
+    std::filesystem::permissions(backing_->path(), perms(0755));
+    std::filesystem::permissions(source(), perms(0777));
+    std::filesystem::permissions(native(), perms(0777));
+  }
+
   // Paths of something in the source, beside it, and seen through the mount.
   [[nodiscard]] std::string source(const std::string& name = "") const {
     return *backing_ / ("source/" + name);

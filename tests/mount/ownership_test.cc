@@ -56,12 +56,7 @@ class Ownership : public OnEachBacking {
     if (IsSkipped()) {
       return;
     }
-    // Others may come to the directories, and make things there.
-    std::filesystem::permissions(backing().path(),
-                                 std::filesystem::perms(0755));
-    for (const std::string& path : {source(), native()}) {
-      ASSERT_EQ(::chmod(path.c_str(), 0777), 0);
-    }
+    let_others_in();
   }
 
   // Makes something as root in both places, beneath the mount.

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <iostream>
 #include <string>
 #include <tuple>
@@ -33,11 +32,7 @@ class Differential : public mount_tests::MountTest,
     if (IsSkipped()) {
       return;
     }
-    for (const std::string& path :
-         {backing().path(), source(), native(),
-          std::filesystem::path(daemon().path()).parent_path().string()}) {
-      std::filesystem::permissions(path, std::filesystem::perms(0755));
-    }
+    let_others_in();
   }
 
   [[nodiscard]] static bool as_user() { return std::get<bool>(GetParam()); }
