@@ -7,12 +7,10 @@
 #include <grp.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +33,7 @@
 #include "src/mount_table.h"
 #include "src/process.h"
 #include "support/child_process.h"
+#include "support/command.h"
 #include "support/files.h"
 #include "support/temp_dir.h"
 
@@ -179,14 +178,9 @@ class Workshop {
   void kill_daemon() const {
     const pid_t daemon = daemon_pid();
     ASSERT_GT(daemon, 0);
-    // Not <sys/pidfd.h>: glibc 2.36 declares it for C alone.
-    const pmem::UniqueFd process(
-        static_cast<int>(::syscall(SYS_pidfd_open, daemon, 0)));
-    ASSERT_TRUE(process.valid()) << std::strerror(errno);
+    const support::Watched watched(daemon);
     ASSERT_EQ(::kill(daemon, SIGKILL), 0);
-    struct pollfd end = {.fd = process.get(), .events = POLLIN, .revents = 0};
-    ASSERT_EQ(
-        ::poll(&end, 1, static_cast<int>(milliseconds(kPatience).count())), 1);
+    ASSERT_TRUE(watched.ends_within(kPatience));
   }
 
   [[nodiscard]] bool daemon_ends() const {

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -112,7 +111,8 @@ class UserMountTest : public ::testing::Test {
       ASSERT_EQ(started.exit_status, 0) << started.output;
       EXPECT_TRUE(support::is_fuse_mount(mountpoint()));
       const int daemon = std::atoi(content_of(pid_file).c_str());
-      EXPECT_GT(daemon, 1);
+      ASSERT_GT(daemon, 1);
+      const support::Watched watched(daemon);
 
       code();
 
@@ -120,9 +120,7 @@ class UserMountTest : public ::testing::Test {
           support::run_command({support::kPmemfs, "umount", mountpoint()});
       EXPECT_EQ(ended.exit_status, 0) << ended.output;
       EXPECT_FALSE(support::is_fuse_mount(mountpoint()));
-      EXPECT_TRUE(support::becomes_true(
-          [&] { return ::kill(daemon, 0) != 0 && errno == ESRCH; },
-          std::chrono::seconds(20)))
+      EXPECT_TRUE(watched.ends_within(std::chrono::seconds(20)))
           << "the daemon outlives its mount";
       EXPECT_FALSE(support::exists(pid_file));
     });

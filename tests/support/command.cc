@@ -1,16 +1,16 @@
 #include "support/command.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <system_error>
-
-#include "pmem/unique_fd.h"
 
 namespace support {
 namespace {
@@ -146,5 +146,18 @@ std::optional<int> BackgroundCommand::wait_for(std::chrono::milliseconds time) {
 }
 
 void BackgroundCommand::send_signal(int signal) const { ::kill(pid_, signal); }
+
+// Not <sys/pidfd.h>: glibc 2.36 declares it for C alone.
+Watched::Watched(pid_t pid)
+    : process_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {
+  if (!process_.valid()) {
+    throw failure("watching process " + std::to_string(pid));
+  }
+}
+
+bool Watched::ends_within(std::chrono::milliseconds most) const {
+  struct pollfd end = {.fd = process_.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&end, 1, static_cast<int>(most.count())) == 1;
+}
 
 }  // namespace support

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "pmem/unique_fd.h"
+
 namespace support {
 
 struct CommandResult {
@@ -53,6 +55,18 @@ class BackgroundCommand {
  private:
   pid_t pid_ = -1;
   std::optional<int> status_;
+};
+
+// Hears of the end of a process that need not be a child: what nobody has
+// collected yet has ended, too. REQUIRES: it runs when this is made.
+class Watched {
+ public:
+  explicit Watched(pid_t pid);
+  // Whether it has ended, waiting at most so long.
+  [[nodiscard]] bool ends_within(std::chrono::milliseconds most) const;
+
+ private:
+  pmem::UniqueFd process_;
 };
 
 // Asks until it is so, at most so long; whether it came to be so.
