@@ -1,55 +1,85 @@
 // What keeps hold of an inode while the kernel knows it.
 //
 // An Anchor is an O_PATH descriptor as long as those are plenty. Beyond a
-// budget, where the daemon may open by handle (root, and a file system that has
-// handles), the inode is remembered by its file handle instead and opened anew
-// for each use; so the number of files that the kernel has seen is not limited
-// by the number of descriptors. The same is done with every inode of a file
-// system that is not to be kept from being unmounted.
+// budget the inode is remembered otherwise and opened anew for each use, so
+// that the number of files that the kernel has seen is not limited by the
+// number of descriptors: by its file handle where the daemon may open by handle
+// (root, and a file system that has handles), elsewhere by the name and the
+// directory it was seen at last. What is found there by then is taken for it
+// only if it is the same inode; if not, ESTALE has the kernel look the name up
+// anew. By handle is remembered, too, every inode of a file system that is not
+// to be kept from being unmounted.
 //
-// Anchors are immutable and may be used from any thread. The AnchorPool and the
-// HandleMount must outlive them.
-// Source: open_by_handle_at(2), path_resolution(7).
+// Anchors may be used from any thread. The AnchorPool and the HandleMount must
+// outlive them.
+// Source: open_by_handle_at(2), openat2(2), path_resolution(7).
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
+#include "pmem/mutex.h"
 #include "pmem/result.h"
 #include "pmem/unique_fd.h"
 
 namespace pmemfs {
 
-// How many descriptors anchors hold, and may hold. Any thread.
+class Node;
+
+// How many descriptors anchors hold, and may hold; a quarter of them is for
+// directories alone, through which others are reached. Any thread.
 class AnchorPool {
  public:
   explicit AnchorPool(std::size_t most_descriptors)
       : most_descriptors_(most_descriptors) {}
 
-  [[nodiscard]] bool is_full() const {
-    return descriptors_.load(std::memory_order_relaxed) >= most_descriptors_;
+  [[nodiscard]] bool is_full() const { return held() >= most_descriptors_; }
+  // Whether there is none left for an inode of that type (S_IF...).
+  [[nodiscard]] bool is_full_for(mode_t type) const {
+    return held() >= (type == S_IFDIR
+                          ? most_descriptors_
+                          : most_descriptors_ - most_descriptors_ / 4);
   }
   void add() { descriptors_.fetch_add(1, std::memory_order_relaxed); }
   void remove() { descriptors_.fetch_sub(1, std::memory_order_relaxed); }
 
+  // Whether some anchor is remembered by its place.
+  [[nodiscard]] bool has_places() const {
+    return places_.load(std::memory_order_relaxed) > 0;
+  }
+  void add_place() { places_.fetch_add(1, std::memory_order_relaxed); }
+  void remove_place() { places_.fetch_sub(1, std::memory_order_relaxed); }
+
  private:
+  [[nodiscard]] std::size_t held() const {
+    return descriptors_.load(std::memory_order_relaxed);
+  }
+
   const std::size_t most_descriptors_;
   std::atomic<std::size_t> descriptors_ = 0;
+  std::atomic<std::size_t> places_ = 0;
 };
 
-// An O_PATH descriptor for the length of one call: borrowed or owned.
+// A descriptor of an inode for the length of one call: borrowed, for which its
+// lender can be kept alive, or owned.
 class PathFd {
  public:
-  explicit PathFd(int borrowed) : fd_(borrowed) {}
+  explicit PathFd(int borrowed, std::shared_ptr<const void> lender = nullptr)
+      : lender_(std::move(lender)), fd_(borrowed) {}
   explicit PathFd(pmem::UniqueFd owned)
       : owned_(std::move(owned)), fd_(owned_.get()) {}
   [[nodiscard]] int get() const { return fd_; }
 
  private:
+  std::shared_ptr<const void> lender_;
   pmem::UniqueFd owned_;
   int fd_ = -1;
 };
@@ -69,19 +99,33 @@ class HandleMount {
   [[nodiscard]] virtual bool must_not_be_held() const { return false; }
 };
 
+// Where an inode has just been seen: a name in a directory. For the length of a
+// call.
+struct SeenAt {
+  Node& directory;
+  const char* name;
+};
+
 class Anchor {
  public:
-  // Keeps `fd`, or its handle when the pool is full or the mount must not be
-  // held. `mount` is that of the inode, or null when handles are of no use
-  // there.
-  Anchor(pmem::UniqueFd fd, AnchorPool& pool, const HandleMount* mount);
+  // Keeps `fd`, of an inode of the type (S_IF...), or what it can be remembered
+  // by when the pool is full or the mount must not be held. `mount` is that of
+  // the inode, or null when handles are of no use there; without `seen_at`
+  // either, the descriptor is kept.
+  Anchor(pmem::UniqueFd fd, mode_t type, AnchorPool& pool,
+         const HandleMount* mount,
+         const std::optional<SeenAt>& seen_at = std::nullopt);
   ~Anchor();
   Anchor(const Anchor&) = delete;
   Anchor& operator=(const Anchor&) = delete;
 
-  // Errors: ESTALE (deleted, and nobody has it open; or the file system is
-  // unmounted), EMFILE, ENFILE.
-  [[nodiscard]] pmem::Result<PathFd> open() const;
+  // Errors: ESTALE (deleted, and nobody has it open; not any more where it was
+  // seen; or the file system is unmounted), EMFILE, ENFILE, and EACCES where
+  // the directory it was seen in has been closed to the daemon.
+  [[nodiscard]] pmem::Result<PathFd> open() const PMEM_EXCLUDES(mutex_);
+
+  // The inode has been seen there now.
+  void move_to(const SeenAt& seen_at) const PMEM_EXCLUDES(mutex_);
 
   // Whether this anchor surely means the inode behind the descriptor, which has
   // the same device and inode number: numbers are used again after a deletion,
@@ -89,10 +133,22 @@ class Anchor {
   [[nodiscard]] bool is_same_inode(int fd) const;
 
  private:
+  struct Place {
+    std::shared_ptr<Node> directory;
+    std::string name;
+  };
+
+  [[nodiscard]] pmem::Result<PathFd> open_by_place() const
+      PMEM_EXCLUDES(mutex_);
+
   AnchorPool& pool_;
   const HandleMount* mount_;
+  // One of the three says where the inode is.
   pmem::UniqueFd fd_;
-  std::string handle_;  // a struct file_handle; empty while fd_ is held
+  std::string handle_;    // a struct file_handle
+  std::string identity_;  // as told by identity_of(); then there is a place
+  mutable pmem::Mutex mutex_;
+  mutable Place place_ PMEM_GUARDED_BY(mutex_);
 };
 
 // Whether this process may open files of the mount by handle.

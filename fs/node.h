@@ -1,7 +1,8 @@
 // One inode of the mount, as the kernel sees it, whatever stands behind it.
 //
 // A Node is made by a lookup and lives until the kernel has forgotten all
-// lookups of it; the NodeTable owns it. Its members may be called from any
+// lookups of it, or longer where others are remembered by a name in it; the
+// NodeTable owns it. Its members may be called from any
 // thread, several at a time. What a kind of node cannot do answers with the
 // errno that the base class gives.
 #pragma once
@@ -100,7 +101,7 @@ class DirectoryStream {
   mutable pmem::Mutex mutex_;
 };
 
-class Node {
+class Node : public std::enable_shared_from_this<Node> {
  public:
   Node() = default;
   virtual ~Node() = default;

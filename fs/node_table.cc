@@ -7,7 +7,7 @@ namespace pmemfs {
 NodeTable::~NodeTable() = default;
 
 void NodeTable::forget(Node& node, std::uint64_t lookups) {
-  std::unique_ptr<Node> last;
+  std::shared_ptr<Node> last;
   {
     const pmem::Lock lock(mutex_);
     node.lookups_ -= std::min(node.lookups_, lookups);
@@ -22,17 +22,14 @@ std::size_t NodeTable::size() const {
   return nodes_.size() + replaced_.size();
 }
 
-std::unique_ptr<Node> NodeTable::take(Node& node) {
+std::shared_ptr<Node> NodeTable::take(Node& node) {
   const auto found = nodes_.find(node.key_);
   if (found != nodes_.end() && found->second.get() == &node) {
-    std::unique_ptr<Node> taken = std::move(found->second);
+    std::shared_ptr<Node> taken = std::move(found->second);
     nodes_.erase(found);
     return taken;
   }
-  const auto replaced = std::find_if(
-      replaced_.begin(), replaced_.end(),
-      [&](const std::unique_ptr<Node>& other) { return other.get() == &node; });
-  return std::move(replaced_.extract(replaced).value());
+  return std::move(replaced_.extract(&node).mapped());
 }
 
 }  // namespace pmemfs

@@ -1,12 +1,11 @@
 // Which nodes the kernel knows, and how many lookups of each it has yet to
-// forget. Owns the nodes. Any thread; the lock is held for a map operation
-// only.
+// forget. Owns the nodes, with those that are remembered by their place in one.
+// Any thread; the lock is held for a map operation only.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "fs/node.h"
 #include "pmem/mutex.h"
@@ -34,10 +33,11 @@ class NodeTable {
       return found->second.get();
     }
     if (found != nodes_.end()) {
-      replaced_.insert(std::move(found->second));
+      Node* replaced = found->second.get();
+      replaced_.emplace(replaced, std::move(found->second));
       nodes_.erase(found);
     }
-    std::unique_ptr<Node> node = make();
+    std::shared_ptr<Node> node = make();
     node->key_ = key;
     node->lookups_ = 1;
     return nodes_.emplace(key, std::move(node)).first->second.get();
@@ -57,12 +57,13 @@ class NodeTable {
   };
 
   // Takes the node out of the table; the caller destroys it without the lock.
-  std::unique_ptr<Node> take(Node& node) PMEM_REQUIRES(mutex_);
+  std::shared_ptr<Node> take(Node& node) PMEM_REQUIRES(mutex_);
 
   mutable pmem::Mutex mutex_;
-  std::unordered_map<InodeKey, std::unique_ptr<Node>, KeyHash> nodes_
+  std::unordered_map<InodeKey, std::shared_ptr<Node>, KeyHash> nodes_
       PMEM_GUARDED_BY(mutex_);
-  std::unordered_set<std::unique_ptr<Node>> replaced_ PMEM_GUARDED_BY(mutex_);
+  std::unordered_map<Node*, std::shared_ptr<Node>> replaced_
+      PMEM_GUARDED_BY(mutex_);
 };
 
 }  // namespace pmemfs

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/limits.h>
-#include <linux/openat2.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -12,6 +11,7 @@
 #include <climits>
 #include <cstdio>
 
+#include "fs/child.h"
 #include "fs/file_xattrs.h"
 #include "fs/inner_mountpoint.h"
 #include "fs/inode_control.h"
@@ -28,27 +28,6 @@ using pmem::fail_errno;
 using pmem::pass_on;
 using pmem::Result;
 using pmem::UniqueFd;
-
-// A single name in a directory, not followed if it is a link, and never one
-// that leads out of the directory.
-UniqueFd open_child(int directory, const char* name, bool enters_mounts) {
-  constexpr int kMostAttempts = 16;
-  struct open_how how = {};
-  how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS |
-                (enters_mounts ? 0U : RESOLVE_NO_XDEV);
-  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
-    const long fd = ::syscall(SYS_openat2, directory, name, &how, sizeof(how));
-    // The kernel lost sight of the path because of a rename somewhere (EAGAIN),
-    // or of this very entry, out of the directory (EXDEV, which is also said of
-    // a mount that is not to be entered).
-    if (fd >= 0 || (errno != EAGAIN && errno != EXDEV)) {
-      return UniqueFd(static_cast<int>(fd));
-    }
-  }
-  errno = ENOENT;
-  return {};
-}
 
 UniqueFd reopen(int path_fd, int flags) {
   return UniqueFd(::open(ProcPath(path_fd).c_str(), flags | O_CLOEXEC));
@@ -104,17 +83,21 @@ Result<void> change_times(int path_fd, const AttributeChange& change) {
 // --- attributes
 // ---------------------------------------------------------------
 
-Result<PathFd> SourceNode::path_fd_beside(const Region* region) const {
+Result<PathFd> SourceNode::path_fd() const {
   Result<PathFd> fd = anchor_.open();
-  if (!fd && region != nullptr && region->backing_fd() >= 0) {
-    return PathFd(region->backing_fd());
+  if (fd) {
+    return fd;
   }
-  return fd;
+  const std::shared_ptr<Region> region = open_region();
+  if (region == nullptr || region->backing_fd() < 0) {
+    return fd;
+  }
+  return PathFd(region->backing_fd(), region);
 }
 
 Result<struct stat> SourceNode::attributes() {
   const std::shared_ptr<Region> region = open_region();
-  Result<PathFd> fd = path_fd_beside(region.get());
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -131,7 +114,7 @@ Result<struct stat> SourceNode::attributes() {
 }
 
 Result<std::optional<struct timespec>> SourceNode::birth_time() {
-  Result<PathFd> fd = anchor_.open();
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -149,7 +132,7 @@ Result<std::optional<struct timespec>> SourceNode::birth_time() {
 Result<std::string> SourceNode::control(unsigned command, std::string_view in,
                                         std::size_t out_bytes,
                                         const Caller& caller) {
-  Result<PathFd> fd = anchor_.open();
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -160,7 +143,7 @@ Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
                                                   OpenFile* file,
                                                   const Caller& caller) {
   const std::shared_ptr<Region> region = open_region();
-  Result<PathFd> fd = path_fd_beside(region.get());
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -204,7 +187,7 @@ Result<void> SourceNode::change_size(std::uint64_t size_bytes, OpenFile* file) {
 }
 
 Result<struct statvfs> SourceNode::file_system_status() {
-  Result<PathFd> fd = anchor_.open();
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -219,7 +202,7 @@ Result<struct statvfs> SourceNode::file_system_status() {
 // --------------------------------------------------------------------
 
 Result<Entry> SourceNode::lookup(const char* name) {
-  Result<PathFd> fd = anchor_.open();
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -232,7 +215,7 @@ Result<Entry> SourceNode::lookup(const char* name) {
     }
     return fail(code, "lookup");
   }
-  return tree_->adopt(std::move(child));
+  return tree_->adopt(std::move(child), SeenAt{*this, name});
 }
 
 // Makes something of a type (S_IF...) in this directory, as the caller;
@@ -241,7 +224,7 @@ template <typename Make>
 Result<Entry> SourceNode::make_entry(const char* name, mode_t type,
                                      const Caller& caller, const Make& make,
                                      const char* doing) {
-  Result<PathFd> fd = anchor_.open();
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -305,7 +288,7 @@ Result<Entry> SourceNode::link(Node& node, const char* name,
 
 Result<void> SourceNode::remove(const char* name, int flags,
                                 const Caller& caller) {
-  Result<PathFd> fd = anchor_.open();
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -325,18 +308,36 @@ Result<void> SourceNode::remove_directory(const char* name,
 Result<void> SourceNode::rename(const char* name, Node& to,
                                 const char* new_name, unsigned flags,
                                 const Caller& caller) {
-  Result<PathFd> from_fd = anchor_.open();
+  Result<PathFd> from_fd = path_fd();
   Result<PathFd> to_fd = to.path_fd();
   if (!from_fd || !to_fd) {
     return pass_on(!from_fd ? from_fd : to_fd);
   }
-  const CallerScope as_caller(caller);
-  return check(::renameat2(from_fd->get(), name, to_fd->get(), new_name, flags),
-               "rename");
+  {
+    const CallerScope as_caller(caller);
+    if (::renameat2(from_fd->get(), name, to_fd->get(), new_name, flags) != 0) {
+      return fail_errno("rename");
+    }
+  }
+  if (tree_->shared().anchors.has_places()) {
+    // Who was remembered by the old name is by the new one, now.
+    see_again(to, new_name);
+    if ((flags & RENAME_EXCHANGE) != 0) {
+      see_again(*this, name);
+    }
+  }
+  return {};
+}
+
+void SourceNode::see_again(Node& directory, const char* name) {
+  const Result<Entry> seen = directory.lookup(name);
+  if (seen) {
+    tree_->shared().nodes.forget(*seen->node, 1);
+  }
 }
 
 Result<std::string> SourceNode::read_link() {
-  Result<PathFd> fd = anchor_.open();
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -350,7 +351,7 @@ Result<std::string> SourceNode::read_link() {
 }
 
 Result<std::unique_ptr<DirectoryStream>> SourceNode::open_directory() {
-  Result<PathFd> fd = anchor_.open();
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -366,7 +367,7 @@ Result<std::unique_ptr<DirectoryStream>> SourceNode::open_directory() {
 // --- open files
 // ---------------------------------------------------------------
 
-std::shared_ptr<Region> SourceNode::open_region() {
+std::shared_ptr<Region> SourceNode::open_region() const {
   const pmem::Lock lock(mutex_);
   return region_.lock();
 }
@@ -380,7 +381,7 @@ Result<std::shared_ptr<Region>> SourceNode::region_for(Access access) {
   if (type_ != S_IFREG) {
     return fail(type_ == S_IFDIR ? EISDIR : EINVAL, "open");
   }
-  Result<PathFd> fd = anchor_.open();
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -428,7 +429,7 @@ Result<std::unique_ptr<OpenFile>> SourceNode::open(int flags,
 
 Result<CreatedFile> SourceNode::create(const char* name, mode_t mode, int flags,
                                        const Caller& caller) {
-  Result<PathFd> directory = anchor_.open();
+  Result<PathFd> directory = path_fd();
   if (!directory) {
     return pass_on(directory);
   }
@@ -441,7 +442,7 @@ Result<CreatedFile> SourceNode::create(const char* name, mode_t mode, int flags,
     fd = UniqueFd(::openat(directory->get(), name, kFlags, mode));
   }
   if (fd.valid()) {
-    return adopt_created(std::move(fd));
+    return adopt_created(std::move(fd), SeenAt{*this, name});
   }
   if (errno == EEXIST && (flags & O_EXCL) == 0) {
     return open_existing(name, flags, caller);
@@ -451,7 +452,7 @@ Result<CreatedFile> SourceNode::create(const char* name, mode_t mode, int flags,
 
 Result<CreatedFile> SourceNode::create_nameless(mode_t mode, int flags,
                                                 const Caller& caller) {
-  Result<PathFd> directory = anchor_.open();
+  Result<PathFd> directory = path_fd();
   if (!directory) {
     return pass_on(directory);
   }
@@ -465,10 +466,11 @@ Result<CreatedFile> SourceNode::create_nameless(mode_t mode, int flags,
   if (!fd.valid()) {
     return fail_errno("tmpfile");
   }
-  return adopt_created(std::move(fd));
+  return adopt_created(std::move(fd), std::nullopt);
 }
 
-Result<CreatedFile> SourceNode::adopt_created(UniqueFd fd) {
+Result<CreatedFile> SourceNode::adopt_created(
+    UniqueFd fd, const std::optional<SeenAt>& seen_at) {
   UniqueFd path_fd = reopen(fd.get(), O_PATH);
   if (!path_fd.valid()) {
     return fail_errno("create");
@@ -477,7 +479,7 @@ Result<CreatedFile> SourceNode::adopt_created(UniqueFd fd) {
   if (!region) {
     return pass_on(region);
   }
-  Result<Entry> entry = tree_->adopt(std::move(path_fd));
+  Result<Entry> entry = tree_->adopt(std::move(path_fd), seen_at);
   if (!entry) {
     return pass_on(entry);
   }
@@ -511,7 +513,7 @@ Result<CreatedFile> SourceNode::open_existing(const char* name, int flags,
 // --- extended attributes ----------------------------------------------------
 
 Result<std::string> SourceNode::get_xattr(const char* name) {
-  Result<PathFd> fd = anchor_.open();
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -535,7 +537,7 @@ Result<std::string> SourceNode::get_xattr(const char* name) {
 }
 
 Result<std::string> SourceNode::list_xattrs() {
-  Result<PathFd> fd = anchor_.open();
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -568,7 +570,7 @@ Result<void> SourceNode::set_xattr(const char* name, std::string_view value,
   if (is_virtual_xattr(name)) {
     return fail(EOPNOTSUPP, "setxattr");
   }
-  Result<PathFd> fd = anchor_.open();
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }
@@ -582,7 +584,7 @@ Result<void> SourceNode::remove_xattr(const char* name, const Caller& caller) {
   if (is_virtual_xattr(name)) {
     return fail(EOPNOTSUPP, "removexattr");
   }
-  Result<PathFd> fd = anchor_.open();
+  Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
   }

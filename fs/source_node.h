@@ -13,12 +13,17 @@ namespace pmemfs {
 
 class SourceNode : public Node {
  public:
-  // `mount` as in Anchor: null, or the tree itself.
+  // `mount` and `seen_at` as in Anchor; `mount` is null or the tree itself.
   SourceNode(std::shared_ptr<SourceTree> tree, pmem::UniqueFd path_fd,
-             const HandleMount* mount, mode_t type)
+             const HandleMount* mount, mode_t mode,
+             const std::optional<SeenAt>& seen_at)
       : tree_(std::move(tree)),
-        type_(type & S_IFMT),
-        anchor_(std::move(path_fd), tree_->shared().anchors, mount) {}
+        type_(mode & S_IFMT),
+        anchor_(std::move(path_fd), type_, tree_->shared().anchors, mount,
+                seen_at) {}
+
+  // The inode has been seen there now.
+  void move_to(const SeenAt& seen_at) { anchor_.move_to(seen_at); }
 
   [[nodiscard]] bool is_same_inode(int fd) const {
     return anchor_.is_same_inode(fd);
@@ -68,17 +73,13 @@ class SourceNode : public Node {
       unsigned command, std::string_view in, std::size_t out_bytes,
       const Caller& caller) override;
 
-  [[nodiscard]] pmem::Result<PathFd> path_fd() const override {
-    return anchor_.open();
-  }
+  // Of the open region, if there is one, when the inode itself cannot be
+  // reached any more.
+  [[nodiscard]] pmem::Result<PathFd> path_fd() const override;
 
  private:
-  // A descriptor for calls that any kind will do for: that of the open region,
-  // if there is one, when the inode itself cannot be reached any more.
-  [[nodiscard]] pmem::Result<PathFd> path_fd_beside(const Region* region) const;
-
   // The region of a file that somebody has open, or null.
-  std::shared_ptr<Region> open_region() PMEM_EXCLUDES(mutex_);
+  std::shared_ptr<Region> open_region() const PMEM_EXCLUDES(mutex_);
   // The same, opened now if it is not yet, and good for `access`.
   pmem::Result<std::shared_ptr<Region>> region_for(pmem::Access access)
       PMEM_EXCLUDES(mutex_);
@@ -88,9 +89,12 @@ class SourceNode : public Node {
   pmem::Result<Entry> make_entry(const char* name, mode_t type,
                                  const Caller& caller, const Make& make,
                                  const char* doing);
+  // Looks the name up for the sake of the anchor of what has it.
+  void see_again(Node& directory, const char* name);
   pmem::Result<void> remove(const char* name, int flags, const Caller& caller);
   pmem::Result<void> change_size(std::uint64_t size_bytes, OpenFile* file);
-  pmem::Result<CreatedFile> adopt_created(pmem::UniqueFd fd);
+  pmem::Result<CreatedFile> adopt_created(pmem::UniqueFd fd,
+                                          const std::optional<SeenAt>& seen_at);
   pmem::Result<CreatedFile> open_existing(const char* name, int flags,
                                           const Caller& caller);
 
@@ -98,7 +102,7 @@ class SourceNode : public Node {
   const mode_t type_;                       // S_IFREG, S_IFDIR, ...
   const Anchor anchor_;
 
-  pmem::Mutex mutex_;
+  mutable pmem::Mutex mutex_;
   std::weak_ptr<Region> region_ PMEM_GUARDED_BY(mutex_);
 };
 

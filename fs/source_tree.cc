@@ -72,7 +72,8 @@ Result<Entry> SourceTree::root() {
   return adopt(std::move(fd));
 }
 
-Result<Entry> SourceTree::adopt(UniqueFd path_fd) {
+Result<Entry> SourceTree::adopt(UniqueFd path_fd,
+                                const std::optional<SeenAt>& seen_at) {
   struct stat status = {};
   if (::fstat(path_fd.get(), &status) != 0) {
     return fail_errno("fstat");
@@ -89,11 +90,14 @@ Result<Entry> SourceTree::adopt(UniqueFd path_fd) {
   };
   const auto make = [&] {
     return std::make_unique<SourceNode>(shared_from_this(), std::move(path_fd),
-                                        mount, status.st_mode);
+                                        mount, status.st_mode, seen_at);
   };
   Entry entry;
   entry.node =
       shared_.nodes.look_up({status.st_dev, status.st_ino}, is_same, make);
+  if (seen_at) {
+    static_cast<SourceNode*>(entry.node)->move_to(*seen_at);
+  }
   entry.attributes = status;
   entry.attributes.st_ino = shown_inode;
   return entry;

@@ -18,6 +18,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "fs/anchor.h"
@@ -63,8 +64,11 @@ class SourceTree : public MountSource,
   // The source's own directory; counts one lookup.
   [[nodiscard]] pmem::Result<Entry> root() override;
 
-  // The node of what the O_PATH descriptor refers to; counts one lookup.
-  [[nodiscard]] pmem::Result<Entry> adopt(pmem::UniqueFd path_fd);
+  // The node of what the O_PATH descriptor refers to, and the name that it has
+  // just been seen by, if any; counts one lookup.
+  [[nodiscard]] pmem::Result<Entry> adopt(
+      pmem::UniqueFd path_fd,
+      const std::optional<SeenAt>& seen_at = std::nullopt);
 
   // statvfs(3) of the source's file system.
   [[nodiscard]] pmem::Result<struct statvfs> file_system_status()

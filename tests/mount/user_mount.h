@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "mount/mount_test.h"
@@ -88,6 +89,11 @@ class UserMountTest : public ::testing::Test {
   }
   [[nodiscard]] const User& user() const { return user_; }
 
+  // A program that is to start the daemon.
+  void start_with(std::vector<std::string> wrapper) {
+    wrapper_ = std::move(wrapper);
+  }
+
   // Runs the code as the user, with a mount; `arguments` are those of `pmemfs
   // mount` before the source.
   template <typename Code>
@@ -102,9 +108,9 @@ class UserMountTest : public ::testing::Test {
       ASSERT_EQ(::setresgid(user_.gid, user_.gid, user_.gid), 0);
       ASSERT_EQ(::setresuid(user_.uid, user_.uid, user_.uid), 0);
       const std::string pid_file = log_directory() + "/pid";
-      std::vector<std::string> command = {support::kPmemfs, "mount",
-                                          "--pid-file",     pid_file,
-                                          "--log-file",     log_file()};
+      std::vector<std::string> command = wrapper_;
+      command.insert(command.end(), {support::kPmemfs, "mount", "--pid-file",
+                                     pid_file, "--log-file", log_file()});
       command.insert(command.end(), arguments.begin(), arguments.end());
       command.insert(command.end(), {*backing_ / "source", mountpoint()});
       const support::CommandResult started = support::run_command(command);
@@ -153,6 +159,7 @@ class UserMountTest : public ::testing::Test {
   [[nodiscard]] std::string log_directory() const { return work_ / "log"; }
 
   User user_;
+  std::vector<std::string> wrapper_;
   std::unique_ptr<support::Backing> backing_;
   support::TempDir work_{"/var/tmp"};
 };
