@@ -80,6 +80,7 @@ struct fuse_entry_param to_param(fuse_req_t request, const Entry& entry) {
   const FileSystemOptions& options = file_system_of(request).options();
   struct fuse_entry_param param = {};
   param.ino = reinterpret_cast<std::uintptr_t>(entry.node);
+  param.generation = entry.node->generation();
   param.attr = entry.attributes;
   param.attr_timeout = options.attr_timeout_s;
   param.entry_timeout = options.entry_timeout_s;

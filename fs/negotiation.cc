@@ -124,6 +124,11 @@ Negotiated negotiate(struct fuse_conn_info& connection,
   if (offers(FUSE_CAP_PARALLEL_DIROPS)) {
     want(FUSE_CAP_PARALLEL_DIROPS);
   }
+  // A file handle would lead nowhere once the kernel has forgotten the inode, so
+  // nobody gets one (name_to_handle_at(2): EOPNOTSUPP).
+  if (offers(FUSE_CAP_NO_EXPORT_SUPPORT)) {
+    want(FUSE_CAP_NO_EXPORT_SUPPORT);
+  }
   // libfuse wants it by itself; without the option it is not used.
   granted.io_uring = wishes.io_uring && wishes.may_use_io_uring &&
                      offers(FUSE_CAP_OVER_IO_URING);

@@ -176,11 +176,15 @@ class Node : public std::enable_shared_from_this<Node> {
   // node of the same kind; EXDEV for nodes that have none.
   [[nodiscard]] virtual pmem::Result<PathFd> path_fd() const;
 
+  // Not that of any other node that has been at the same address.
+  [[nodiscard]] std::uint64_t generation() const { return generation_; }
+
  private:
   friend class NodeTable;
 
   InodeKey key_;
-  std::uint64_t lookups_ = 0;  // guarded by the table's mutex
+  std::uint64_t generation_ = 0;  // set by the table
+  std::uint64_t lookups_ = 0;     // guarded by the table's mutex
 };
 
 }  // namespace pmemfs

@@ -40,6 +40,7 @@ class NodeTable {
     std::shared_ptr<Node> node = make();
     node->key_ = key;
     node->lookups_ = 1;
+    node->generation_ = ++generations_;
     return nodes_.emplace(key, std::move(node)).first->second.get();
   }
 
@@ -60,6 +61,7 @@ class NodeTable {
   std::shared_ptr<Node> take(Node& node) PMEM_REQUIRES(mutex_);
 
   mutable pmem::Mutex mutex_;
+  std::uint64_t generations_ PMEM_GUARDED_BY(mutex_) = 0;
   std::unordered_map<InodeKey, std::shared_ptr<Node>, KeyHash> nodes_
       PMEM_GUARDED_BY(mutex_);
   std::unordered_map<Node*, std::shared_ptr<Node>> replaced_
