@@ -90,8 +90,6 @@ Result<void> allocate_backing(int fd, int mode, ByteRange range) {
   return {};
 }
 
-std::int64_t coarse_time_ns() { return now_ns(CLOCK_MONOTONIC_COARSE); }
-
 std::int64_t file_time_now_ns() { return now_ns(CLOCK_REALTIME_COARSE); }
 
 void stamp_modification_time(int fd, std::int64_t written_ns) {

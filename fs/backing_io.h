@@ -31,9 +31,6 @@ namespace pmemfs {
 [[nodiscard]] pmem::Result<void> allocate_backing(int fd, int mode,
                                                   ByteRange range);
 
-// CLOCK_MONOTONIC_COARSE, in nanoseconds: for what happens every now and then.
-[[nodiscard]] std::int64_t coarse_time_ns();
-
 // The time that the kernel would stamp on a file now, in nanoseconds since the
 // epoch.
 [[nodiscard]] std::int64_t file_time_now_ns();

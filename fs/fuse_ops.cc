@@ -11,6 +11,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <optional>
 #include <vector>
 
 #include "fs/region.h"
@@ -68,12 +69,27 @@ void answer(fuse_req_t request, const Code& code) {
   }
 }
 
+// EMFILE is of the daemon; for its callers it is the table of the file system
+// that is full.
 void reply_error(fuse_req_t request, const pmem::Error& error) {
-  ::fuse_reply_err(request, error.code);
+  if (error.code != EMFILE) {
+    ::fuse_reply_err(request, error.code);
+    return;
+  }
+  Connection& connection = connection_of(request);
+  if (connection.events.on_descriptors_exhausted &&
+      connection.shortage_reports.is_due()) {
+    connection.events.on_descriptors_exhausted();
+  }
+  ::fuse_reply_err(request, ENFILE);
 }
 
 void reply_done(fuse_req_t request, const Result<void>& done) {
-  ::fuse_reply_err(request, done ? 0 : done.error().code);
+  if (!done) {
+    reply_error(request, done.error());
+    return;
+  }
+  ::fuse_reply_err(request, 0);
 }
 
 struct fuse_entry_param to_param(fuse_req_t request, const Entry& entry) {
@@ -166,7 +182,7 @@ void reply_xattr(fuse_req_t request, const Result<std::string>& value,
 void init(void* userdata, struct fuse_conn_info* info) {
   auto& connection = *static_cast<Connection*>(userdata);
   connection.negotiated = negotiate(*info, connection.wishes);
-  connection.on_ready(connection.negotiated.in_words);
+  connection.events.on_ready(connection.negotiated.in_words);
 }
 
 // --- names
@@ -486,13 +502,13 @@ void read_entries(fuse_req_t request, fuse_ino_t inode, std::size_t size,
   std::vector<char> reply(size);
   std::size_t filled = 0;
   auto at = static_cast<std::uint64_t>(offset);
-  int error = 0;
+  std::optional<pmem::Error> error;
   {
     const pmem::Lock lock(stream.mutex());
     for (;;) {
       const Result<std::optional<DirectoryEntry>> entry = stream.entry_at(at);
       if (!entry) {
-        error = entry.error().code;
+        error = entry.error();
         break;
       }
       if (!*entry) {
@@ -507,8 +523,8 @@ void read_entries(fuse_req_t request, fuse_ino_t inode, std::size_t size,
       at = (*entry)->offset;
     }
   }
-  if (error != 0 && filled == 0) {
-    ::fuse_reply_err(request, error);
+  if (error && filled == 0) {
+    reply_error(request, *error);
     return;
   }
   ::fuse_reply_buf(request, reply.data(), filled);

@@ -4,8 +4,11 @@
 
 #include <fuse_lowlevel.h>
 
+#include <chrono>
+
 #include "fs/file_system.h"
 #include "fs/negotiation.h"
+#include "fs/now_and_then.h"
 #include "fs/options.h"
 
 namespace pmemfs {
@@ -15,8 +18,9 @@ namespace pmemfs {
 struct Connection {
   FileSystem& file_system;
   KernelWishes wishes;
-  ReadyCallback on_ready;
+  SessionEvents events;
   Negotiated negotiated;
+  NowAndThen shortage_reports{std::chrono::minutes(1)};
 };
 
 [[nodiscard]] const struct fuse_lowlevel_ops& fuse_operations();

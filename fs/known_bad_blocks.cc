@@ -3,15 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "fs/backing_io.h"
-
 namespace pmemfs {
 namespace {
 
 using pmem::BadBlocks;
 using pmem::BadRange;
-
-constexpr std::int64_t kBetweenLooksNs = 1'000'000'000;
 
 std::uint64_t round_up_to_block(std::uint64_t offset) {
   return (offset + pmem::kBadBlockBytes - 1) / pmem::kBadBlockBytes *
@@ -69,17 +65,14 @@ std::uint64_t KnownBadBlocks::writable(std::uint64_t offset_bytes,
 }
 
 void KnownBadBlocks::look_when_due() {
-  const std::int64_t now = coarse_time_ns();
-  std::int64_t due = next_look_ns_.load(std::memory_order_relaxed);
-  if (now >= due &&
-      next_look_ns_.compare_exchange_strong(due, now + kBetweenLooksNs)) {
+  if (looks_.is_due()) {
     look();
   }
 }
 
 void KnownBadBlocks::look() {
   const pmem::Lock lock(mutex_);
-  next_look_ns_.store(coarse_time_ns() + kBetweenLooksNs);
+  looks_.put_off();
   const pmem::Result<BadBlocks> found =
       pmem::bad_blocks_of(device_, sysfs_root_);
   const BadBlocks* const known = blocks_.load();

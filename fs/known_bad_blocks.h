@@ -8,12 +8,14 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "fs/now_and_then.h"
 #include "pmem/bad_blocks.h"
 #include "pmem/mutex.h"
 
@@ -46,7 +48,7 @@ class KnownBadBlocks {
   const std::string sysfs_root_;
   const std::string dev_root_;
 
-  std::atomic<std::int64_t> next_look_ns_ = 0;  // CLOCK_MONOTONIC_COARSE
+  NowAndThen looks_{std::chrono::seconds(1)};
   // Null as long as there are none. Readers may be in an older list, so all
   // stay; they differ, and there are few.
   std::atomic<const pmem::BadBlocks*> blocks_ = nullptr;

@@ -124,8 +124,8 @@ Negotiated negotiate(struct fuse_conn_info& connection,
   if (offers(FUSE_CAP_PARALLEL_DIROPS)) {
     want(FUSE_CAP_PARALLEL_DIROPS);
   }
-  // A file handle would lead nowhere once the kernel has forgotten the inode, so
-  // nobody gets one (name_to_handle_at(2): EOPNOTSUPP).
+  // A file handle would lead nowhere once the kernel has forgotten the inode,
+  // so nobody gets one (name_to_handle_at(2): EOPNOTSUPP).
   if (offers(FUSE_CAP_NO_EXPORT_SUPPORT)) {
     want(FUSE_CAP_NO_EXPORT_SUPPORT);
   }

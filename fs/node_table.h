@@ -3,6 +3,8 @@
 // Any thread; the lock is held for a map operation only.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
@@ -41,10 +43,13 @@ class NodeTable {
     node->key_ = key;
     node->lookups_ = 1;
     node->generation_ = ++generations_;
-    return nodes_.emplace(key, std::move(node)).first->second.get();
+    Node* made = nodes_.emplace(key, std::move(node)).first->second.get();
+    most_ = std::max(most_, nodes_.size());
+    return made;
   }
 
-  // The kernel has forgotten `lookups` lookups; the node goes with the last.
+  // The kernel has forgotten `lookups` lookups; the node goes with the last,
+  // and when most of many have gone, their memory goes back to the system.
   void forget(Node& node, std::uint64_t lookups) PMEM_EXCLUDES(mutex_);
 
   [[nodiscard]] std::size_t size() const PMEM_EXCLUDES(mutex_);
@@ -57,10 +62,15 @@ class NodeTable {
     }
   };
 
+  // Whether so many have gone that it is time to give memory back; that of the
+  // table itself is, then.
+  bool has_shrunk() PMEM_REQUIRES(mutex_);
+
   // Takes the node out of the table; the caller destroys it without the lock.
   std::shared_ptr<Node> take(Node& node) PMEM_REQUIRES(mutex_);
 
   mutable pmem::Mutex mutex_;
+  std::size_t most_ PMEM_GUARDED_BY(mutex_) = 0;  // since it last shrank
   std::uint64_t generations_ PMEM_GUARDED_BY(mutex_) = 0;
   std::unordered_map<InodeKey, std::shared_ptr<Node>, KeyHash> nodes_
       PMEM_GUARDED_BY(mutex_);

@@ -60,4 +60,11 @@ struct SessionOptions {
 // "transport /dev/fuse; mmap of the backing file; ..."
 using ReadyCallback = std::function<void(const std::string& negotiated)>;
 
+// Whom a session tells what. Each may be called on any thread.
+struct SessionEvents {
+  ReadyCallback on_ready;  // once, when the kernel has taken the mount into use
+  // No descriptor is left for what was asked; told once a minute at most.
+  std::function<void()> on_descriptors_exhausted;
+};
+
 }  // namespace pmemfs

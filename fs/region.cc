@@ -196,11 +196,7 @@ Result<std::size_t> Region::read(std::uint64_t offset_bytes,
 // depends on how the file system is mounted (relatime, noatime). A byte that is
 // read natively has it decide: at first, after a write, and once per second.
 void Region::note_read(int fd, std::uint64_t offset) {
-  constexpr std::int64_t kBetweenNotesNs = 1'000'000'000;
-  const std::int64_t now = coarse_time_ns();
-  std::int64_t due = next_noted_read_ns_.load(std::memory_order_relaxed);
-  if (now >= due &&
-      next_noted_read_ns_.compare_exchange_strong(due, now + kBetweenNotesNs)) {
+  if (noted_reads_.is_due()) {
     std::byte byte;
     [[maybe_unused]] const Result<std::size_t> ignored =
         read_backing(fd, offset, {&byte, 1});
@@ -275,7 +271,7 @@ Result<std::size_t> Region::write(const WriteRequest& request) {
   if (request.bytes.empty()) {
     return std::size_t{0};
   }
-  next_noted_read_ns_.store(0, std::memory_order_relaxed);
+  noted_reads_.make_due();
   struct stat status = {};
   if (::fstat(fd, &status) != 0) {
     return fail_errno("fstat");

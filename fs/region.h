@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -33,6 +34,7 @@
 #include "fs/caller.h"
 #include "fs/extents.h"
 #include "fs/file_data.h"
+#include "fs/now_and_then.h"
 #include "pmem/mapping.h"
 #include "pmem/mutex.h"
 #include "pmem/result.h"
@@ -149,8 +151,7 @@ class Region final : public FileData {
   std::atomic<bool> is_unmappable_ = false;
 
   std::atomic<std::int64_t> last_write_ns_ = 0;  // CLOCK_REALTIME; 0: settled
-  // When a read is to be noted next; CLOCK_MONOTONIC_COARSE.
-  std::atomic<std::int64_t> next_noted_read_ns_ = 0;
+  NowAndThen noted_reads_{std::chrono::seconds(1)};
   std::atomic<std::uint64_t> extending_from_ = kNotExtending;
   std::atomic<bool> has_dropped_capabilities_ = false;
   AllocatedRanges allocated_;

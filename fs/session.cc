@@ -130,9 +130,9 @@ Result<std::unique_ptr<Session>> Session::create(
   return made;
 }
 
-Result<void> Session::run(const ReadyCallback& on_ready) {
+Result<void> Session::run(const SessionEvents& events) {
   struct fuse_session* session = state_->session.get();
-  state_->connection.on_ready = on_ready;
+  state_->connection.events = events;
   const std::unique_ptr<struct fuse_loop_config, LoopConfigDeleter> config(
       ::fuse_loop_cfg_create());
   ::fuse_loop_cfg_set_max_threads(config.get(), state_->max_threads);

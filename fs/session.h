@@ -23,9 +23,8 @@ class Session {
       FileSystem& file_system, const SessionOptions& options);
 
   // Serves requests until the mount is gone or SIGTERM, SIGINT or SIGHUP comes;
-  // then unmounts. `on_ready` runs once, on a worker thread, when the kernel
-  // has taken the mount into use. Errors: EIO (the loop failed).
-  [[nodiscard]] pmem::Result<void> run(const ReadyCallback& on_ready);
+  // then unmounts. Errors: EIO (the loop failed).
+  [[nodiscard]] pmem::Result<void> run(const SessionEvents& events);
 
   ~Session();
   Session(const Session&) = delete;

@@ -1,6 +1,7 @@
 #include "src/mount_command.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -164,6 +165,16 @@ void log_discovered(const MountPlan& plan) {
   }
 }
 
+void log_descriptors_exhausted() {
+  struct rlimit limit = {};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  spdlog::warn(
+      "no file descriptor is left: all {} are in use, and whoever opens one "
+      "file more gets ENFILE; start pmemfs with a higher limit (ulimit -Hn, or "
+      "LimitNOFILE= of a service), or have programs close files",
+      limit.rlim_cur);
+}
+
 // Mounts and serves until the mount is over. `tell_ready` is called on another
 // thread, once the kernel has taken the mount into use.
 Outcome<void> serve(const MountPlan& plan,
@@ -188,12 +199,16 @@ Outcome<void> serve(const MountPlan& plan,
     return refuse_session(plan, session.error());
   }
   log_discovered(plan);
-  const auto on_ready = [&](const std::string& negotiated) {
-    spdlog::info("mounted {} at {}: {}", plan.sources, plan.mountpoint.path,
-                 negotiated);
-    tell_ready();
+  const SessionEvents events = {
+      .on_ready =
+          [&](const std::string& negotiated) {
+            spdlog::info("mounted {} at {}: {}", plan.sources,
+                         plan.mountpoint.path, negotiated);
+            tell_ready();
+          },
+      .on_descriptors_exhausted = [] { log_descriptors_exhausted(); },
   };
-  const pmem::Result<void> ended = (*session)->run(on_ready);
+  const pmem::Result<void> ended = (*session)->run(events);
   if (!ended) {
     return refuse(ExitCode::kMountFailed,
                   "the mount at '" + plan.mountpoint.path +
