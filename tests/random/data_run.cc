@@ -6,6 +6,7 @@
 #include <memory>
 #include <sstream>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "random/data_files.h"
@@ -50,46 +51,42 @@ std::string tail_of(const DataRun& run, std::uint64_t thread,
   return to_text(internal::tail_of(all, std::min(kFew, all.size())));
 }
 
-std::string shrunk_to(const DataRun& run, std::uint64_t thread,
-                      std::uint64_t done) {
+Shrunk<DataOperation> shrink_part(const DataRun& run, std::uint64_t thread,
+                                  std::uint64_t done) {
   unsigned attempt = 0;
   const auto fails = [&](const std::vector<DataOperation>& operations) {
-    return run.is_alive()
-               ? play_data(run, operations,
-                           "again-" + std::to_string(++attempt) + "-")
-               : "";
+    const std::string prefix = "again-" + std::to_string(++attempt) + "-";
+    return run.is_alive() ? play_data(run, operations, prefix) : "";
   };
-  const Shrunk<DataOperation> shrunk =
-      shrink(first_operations(run.seed, run.layout, thread, done), fails);
-  if (shrunk.failure.empty()) {
-    return "It does not come again with this thread alone.\n";
-  }
-  return "Alone, these " + std::to_string(shrunk.operations.size()) +
-         " operations show it: " + shrunk.failure + "\n" +
-         to_text(shrunk.operations);
+  return shrink(first_operations(run.seed, run.layout, thread, done), fails);
 }
 
-std::string report(const DataRun& run, const std::vector<Part>& parts) {
+// What a thread found, and what the others did meanwhile.
+DataOutcome report_on(const DataRun& run, const std::vector<Part>& parts,
+                      std::uint64_t failed) {
   std::ostringstream text;
-  for (std::uint64_t thread = 0; thread < parts.size(); ++thread) {
-    const Part& part = parts[thread];
-    if (part.failure.empty()) {
-      continue;
-    }
-    text << "thread " << thread << ", operation " << part.done << ": "
-         << part.failure << "\n"
-         << (run.is_alive() ? shrunk_to(run, thread, part.done)
-                            : "The file system does not answer any more.\n")
-         << "The last operations in the run were:\n";
-    for (std::uint64_t other = 0; other < parts.size(); ++other) {
-      text << " thread " << other << ":\n"
-           << tail_of(run, other, parts[other].done);
-    }
-    break;
+  text << how_to_repeat(run.seed, run.operations) << "\nthread " << failed
+       << ", operation " << parts[failed].done << ": " << parts[failed].failure
+       << '\n';
+  Shrunk<DataOperation> shrunk;
+  if (!run.is_alive()) {
+    text << "The file system does not answer any more.\n";
+  } else {
+    shrunk = shrink_part(run, failed, parts[failed].done);
   }
-  std::string words = text.str();
-  return words.empty() ? ""
-                       : how_to_repeat(run.seed, run.operations) + "\n" + words;
+  if (shrunk.failure.empty()) {
+    text << "It does not come again with this thread alone. The last "
+            "operations of all were:\n";
+    for (std::uint64_t thread = 0; thread < parts.size(); ++thread) {
+      text << " thread " << thread << ":\n"
+           << tail_of(run, thread, parts[thread].done);
+    }
+    return {text.str(), {}};
+  }
+  text << "By themselves these " << shrunk.operations.size()
+       << " operations show it (" << shrunk.failure << "):\n"
+       << to_text(shrunk.operations);
+  return {text.str(), std::move(shrunk.operations)};
 }
 
 }  // namespace
@@ -121,7 +118,7 @@ std::string play_data(const DataRun& run,
   return failure;
 }
 
-std::string run_data(const DataRun& run) {
+DataOutcome run_data(const DataRun& run) {
   SharedFiles shared(run.place, run.layout, "");
   std::vector<std::unique_ptr<DataFiles>> files;
   std::vector<Part> parts(run.layout.threads);
@@ -146,7 +143,12 @@ std::string run_data(const DataRun& run) {
     has_failed = !parts[thread].failure.empty();
   }
   files.clear();
-  return report(run, parts);
+  for (std::uint64_t thread = 0; thread < parts.size(); ++thread) {
+    if (!parts[thread].failure.empty()) {
+      return report_on(run, parts, thread);
+    }
+  }
+  return {};
 }
 
 }  // namespace random_tests

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "random/data_file.h"
 #include "random/data_layout.h"
+#include "random/data_operation.h"
 
 namespace random_tests {
 
@@ -20,9 +22,15 @@ struct DataRun {
   std::function<bool()> is_alive = [] { return true; };
 };
 
-// "" when all was right; else what was wrong, with the shortest series of
-// operations found that shows it. What it makes in the directories stays.
-[[nodiscard]] std::string run_data(const DataRun& run);
+struct DataOutcome {
+  std::string report;  // "" when all was right
+  // The fewest operations that were found to show what was wrong; none if it
+  // did not come again.
+  std::vector<DataOperation> shortest;
+};
+
+// The files that it makes in the directories stay.
+[[nodiscard]] DataOutcome run_data(const DataRun& run);
 
 // Plays operations of one thread on fresh files, with all checks. What was
 // wrong, or "".
