@@ -78,6 +78,14 @@ Result<void> change_times(int path_fd, const AttributeChange& change) {
                "utimensat");
 }
 
+bool is_trusted(std::string_view name) { return name.starts_with("trusted."); }
+
+// Among names of which each has its final NUL.
+bool has_trusted_xattr(std::string_view names) {
+  return is_trusted(names) ||
+         names.find(std::string_view("\0trusted.", 9)) != names.npos;
+}
+
 }  // namespace
 
 // --- attributes
@@ -536,7 +544,7 @@ Result<std::string> SourceNode::get_xattr(const char* name) {
   return std::string(value.data(), static_cast<std::size_t>(length));
 }
 
-Result<std::string> SourceNode::list_xattrs() {
+Result<std::string> SourceNode::list_xattrs(const Caller& caller) {
   Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
@@ -547,11 +555,15 @@ Result<std::string> SourceNode::list_xattrs() {
   if (length < 0 && errno != EOPNOTSUPP) {
     return fail_errno("listxattr");
   }
+  const std::string_view all(names.data(),
+                             length < 0 ? 0 : static_cast<std::size_t>(length));
+  const bool hides_trusted =
+      has_trusted_xattr(all) && !is_administrator(caller);
   std::string listed;
   // A copy may carry stale attributes of our names: ours stand for them.
   for (const char* name = names.data(); name < names.data() + length;
        name += std::string_view(name).size() + 1) {
-    if (!is_virtual_xattr(name)) {
+    if (!is_virtual_xattr(name) && !(hides_trusted && is_trusted(name))) {
       listed.append(name, std::string_view(name).size() + 1);
     }
   }

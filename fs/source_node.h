@@ -61,7 +61,7 @@ class SourceNode : public Node {
   pmem::Result<std::string> read_link() override;
 
   pmem::Result<std::string> get_xattr(const char* name) override;
-  pmem::Result<std::string> list_xattrs() override;
+  pmem::Result<std::string> list_xattrs(const Caller& caller) override;
   pmem::Result<void> set_xattr(const char* name, std::string_view value,
                                int flags, const Caller& caller) override;
   pmem::Result<void> remove_xattr(const char* name,
