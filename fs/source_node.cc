@@ -121,6 +121,23 @@ Result<struct stat> SourceNode::attributes() {
   return status;
 }
 
+void SourceNode::bring_up_to_date(struct stat& status) {
+  const std::shared_ptr<Region> region =
+      type_ == S_IFREG ? open_region() : nullptr;
+  if (region == nullptr) {
+    return;
+  }
+  region->settle_times();
+  const ino_t shown_inode = status.st_ino;
+  struct stat current = {};
+  if (::fstat(region->backing_fd(), &current) == 0) {
+    status = current;
+    status.st_ino = shown_inode;
+  }
+  status.st_size = static_cast<off_t>(
+      region->visible_size(static_cast<std::uint64_t>(status.st_size)));
+}
+
 Result<std::optional<struct timespec>> SourceNode::birth_time() {
   Result<PathFd> fd = path_fd();
   if (!fd) {
@@ -157,6 +174,7 @@ Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
   }
   if (region != nullptr) {
     region->settle_times();
+    region->note_next_read();
   }
   Result<void> done;
   {

@@ -29,6 +29,10 @@ class SourceNode : public Node {
     return anchor_.is_same_inode(fd);
   }
 
+  // Of a file that somebody has open: what the backing file told just now is
+  // replaced by what is to be told of it, with the time of the last write.
+  void bring_up_to_date(struct stat& status);
+
   pmem::Result<struct stat> attributes() override;
   pmem::Result<struct stat> change_attributes(const AttributeChange& change,
                                               OpenFile* file,
