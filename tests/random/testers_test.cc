@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -16,6 +19,9 @@
 #include "random/data_run.h"
 #include "random/operation_text.h"
 #include "random/shrink.h"
+#include "random/tree_generator.h"
+#include "random/tree_run.h"
+#include "support/child_process.h"
 #include "support/temp_dir.h"
 
 namespace random_tests {
@@ -115,13 +121,14 @@ class DataTester : public ::testing::Test {
  protected:
   DataOutcome run_with(std::shared_ptr<FileCalls> calls,
                        std::uint64_t operations = 40000) {
-    return run_data({.place = {.seen = directory_.path(),
-                               .beneath = directory_.path(),
-                               .has_zero_range = false,
-                               .calls = std::move(calls)},
-                     .layout = usual_layout(true, true),
-                     .seed = 1,
-                     .operations = operations});
+    DataRun run;
+    run.place.seen = run.place.beneath = directory_.path();
+    run.place.has_zero_range = false;
+    run.place.calls = std::move(calls);
+    run.layout = usual_layout(true, true);
+    run.seed = 1;
+    run.operations = operations;
+    return run_data(run);
   }
 
  private:
@@ -197,6 +204,129 @@ TEST_F(DataTester, SaysWhatDoesNotComeAgain) {
   EXPECT_NE(outcome.report.find("thread 3:"), std::string::npos)
       << outcome.report;
   EXPECT_TRUE(outcome.shortest.empty());
+}
+
+// --- the tree tester --------------------------------------------------------
+
+TEST(TreeOperations, AreTheSameForTheSameSeedAndReadAsTheyAreWritten) {
+  const auto once = first_tree_operations(5, true, 5000);
+  EXPECT_EQ(to_text(once), to_text(first_tree_operations(5, true, 5000)));
+  EXPECT_NE(to_text(once), to_text(first_tree_operations(6, true, 5000)));
+  for (const TreeOperation& operation : once) {
+    const std::string text = to_text(operation);
+    EXPECT_EQ(to_text(operation_from<TreeOperation>(text)), text);
+  }
+}
+
+TEST(TreeOperations, OfEachKindAreMade) {
+  std::vector<std::uint64_t> counts(TreeOperation::kNames.size());
+  for (const TreeOperation& operation : first_tree_operations(8, true, 50000)) {
+    ++counts.at(static_cast<std::size_t>(operation.kind));
+  }
+  EXPECT_GT(*std::min_element(counts.begin(), counts.end()), 50U);
+}
+
+// Two native directories, of which one may be handled wrongly.
+class TreeTester : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"native", "seen"}) {
+      ASSERT_EQ(::mkdir((directory_ / name).c_str(), 0777), 0);
+      ASSERT_EQ(::chmod((directory_ / name).c_str(), 0777), 0);
+    }
+    ASSERT_EQ(::chmod(directory_.path().c_str(), 0755), 0);
+  }
+
+  // Who is root becomes others, so in a process of its own.
+  template <typename Place, typename Check>
+  void run_with(const Check& check) {
+    support::in_child([&] {
+      TreeRun run;
+      run.native = directory_ / "native";
+      run.seen = run.beneath = directory_ / "seen";
+      run.seed = 2;
+      run.operations = 20000;
+      run.make_place = [](const std::string& directory) {
+        return std::make_unique<Place>(directory);
+      };
+      check(run_tree(run));
+    });
+  }
+
+ private:
+  support::TempDir directory_{"/dev/shm"};
+};
+
+TEST_F(TreeTester, FindsNothingWrongWithTheKernel) {
+  run_with<TreePlace>([](const TreeOutcome& outcome) {
+    EXPECT_EQ(outcome.report, "");
+    // Not only refusals are compared.
+    EXPECT_GT(outcome.succeeded, 5000U);
+  });
+}
+
+class ExchangeThatOnlyReplaces : public TreePlace {
+ public:
+  using TreePlace::TreePlace;
+  std::string perform(const TreeOperation& operation) override {
+    TreeOperation made = operation;
+    if (made.kind == TreeKind::kRename && made.flags == RENAME_EXCHANGE) {
+      made.flags = 0;
+    }
+    return TreePlace::perform(made);
+  }
+};
+
+TEST_F(TreeTester, FindsAnExchangeThatOnlyReplaces) {
+  run_with<ExchangeThatOnlyReplaces>([](const TreeOutcome& outcome) {
+    EXPECT_GE(outcome.shortest.size(), 2U) << outcome.report;
+    EXPECT_LE(outcome.shortest.size(), 4U) << outcome.report;
+    EXPECT_NE(outcome.report.find(to_text(outcome.shortest)), std::string::npos)
+        << outcome.report;
+  });
+}
+
+class ModeThatLosesABit : public TreePlace {
+ public:
+  using TreePlace::TreePlace;
+  std::string perform(const TreeOperation& operation) override {
+    TreeOperation made = operation;
+    if (made.kind == TreeKind::kSlotChmod) {
+      made.mode &= ~std::uint64_t{1};  // of all the bits, the last
+    }
+    return TreePlace::perform(made);
+  }
+};
+
+TEST_F(TreeTester, FindsAModeThatLosesABit) {
+  run_with<ModeThatLosesABit>([](const TreeOutcome& outcome) {
+    // What opens, and what changes.
+    EXPECT_GE(outcome.shortest.size(), 2U) << outcome.report;
+    EXPECT_LE(outcome.shortest.size(), 3U) << outcome.report;
+    EXPECT_TRUE(std::any_of(outcome.shortest.begin(), outcome.shortest.end(),
+                            [](const TreeOperation& operation) {
+                              return operation.kind == TreeKind::kSlotChmod;
+                            }))
+        << outcome.report;
+  });
+}
+
+class OneWrongAnswer : public TreePlace {
+ public:
+  using TreePlace::TreePlace;
+  std::string perform(const TreeOperation& operation) override {
+    static int calls = 0;
+    return ++calls == 3000 ? "EIO" : TreePlace::perform(operation);
+  }
+};
+
+TEST_F(TreeTester, SaysWhatDoesNotComeAgain) {
+  run_with<OneWrongAnswer>([](const TreeOutcome& outcome) {
+    EXPECT_NE(outcome.report.find("operation 3"), std::string::npos);
+    EXPECT_NE(outcome.report.find("does not come again"), std::string::npos)
+        << outcome.report;
+    EXPECT_TRUE(outcome.shortest.empty());
+  });
 }
 
 }  // namespace

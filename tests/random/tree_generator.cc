@@ -18,10 +18,10 @@ struct Weight {
 };
 
 constexpr std::array kWeights = {
-    Weight{TreeKind::kCreate, 70},      Weight{TreeKind::kMkdir, 80},
+    Weight{TreeKind::kCreate, 77},      Weight{TreeKind::kMkdir, 110},
     Weight{TreeKind::kMknod, 15},       Weight{TreeKind::kSymlink, 30},
     Weight{TreeKind::kLink, 40},        Weight{TreeKind::kRename, 120},
-    Weight{TreeKind::kUnlink, 60},      Weight{TreeKind::kRmdir, 25},
+    Weight{TreeKind::kUnlink, 45},      Weight{TreeKind::kRmdir, 25},
     Weight{TreeKind::kChmod, 60},       Weight{TreeKind::kChown, 35},
     Weight{TreeKind::kLchown, 10},      Weight{TreeKind::kUtimens, 25},
     Weight{TreeKind::kTruncate, 20},    Weight{TreeKind::kSetxattr, 25},
@@ -30,8 +30,8 @@ constexpr std::array kWeights = {
     Weight{TreeKind::kLstat, 50},       Weight{TreeKind::kRead, 15},
     Weight{TreeKind::kList, 20},        Weight{TreeKind::kReadlink, 10},
     Weight{TreeKind::kAccess, 10},      Weight{TreeKind::kUmask, 3},
-    Weight{TreeKind::kCompare, 2},      Weight{TreeKind::kOpen, 60},
-    Weight{TreeKind::kTmpfile, 10},     Weight{TreeKind::kClose, 15},
+    Weight{TreeKind::kCompare, 2},      Weight{TreeKind::kOpen, 110},
+    Weight{TreeKind::kTmpfile, 10},     Weight{TreeKind::kClose, 8},
     Weight{TreeKind::kSlotRead, 15},    Weight{TreeKind::kSlotWrite, 25},
     Weight{TreeKind::kSlotTruncate, 8}, Weight{TreeKind::kSlotAllocate, 6},
     Weight{TreeKind::kSlotStat, 20},    Weight{TreeKind::kSlotList, 8},
@@ -51,6 +51,12 @@ constexpr unsigned total_weight() {
 
 constexpr std::uint64_t kLongestName = 255;
 
+// Directories are mostly called a or b.
+bool names_directory(const std::string& path) {
+  const std::size_t last = path.find_last_not_of('/');
+  return path[last] < 'f';
+}
+
 }  // namespace
 
 TreeKind TreeGenerator::next_kind() {
@@ -64,22 +70,50 @@ TreeKind TreeGenerator::next_kind() {
   return TreeKind::kLstat;
 }
 
-std::string TreeGenerator::next_name() {
+std::string TreeGenerator::next_name(bool of_directory) {
   if (random_.one_in(300)) {
     return std::string(kLongestName + random_.below(2), 'n');
   }
-  return {static_cast<char>('a' + random_.below(4))};
+  const bool is_usual = !random_.one_in(25);
+  const char name = of_directory == is_usual
+                        ? static_cast<char>('a' + random_.below(2))
+                        : static_cast<char>('f' + random_.below(4));
+  return {name};
 }
 
 // Nothing goes up with `..`: the tests of confinement are elsewhere.
-std::string TreeGenerator::next_path() {
-  std::string path = next_name();
-  const std::uint64_t chosen = random_.below(10);
-  const int more = chosen < 4 ? 0 : chosen < 8 ? 1 : 2;
-  for (int i = 0; i < more; ++i) {
-    path += "/" + next_name();
+std::string TreeGenerator::next_path(bool of_directory) {
+  std::string path;
+  for (std::uint64_t up = random_.below(5); up < 3; up += 2) {
+    path += next_name(true) + "/";
   }
+  path += next_name(of_directory);
   return random_.one_in(60) ? path + "/" : path;
+}
+
+std::string TreeGenerator::next_path_for(TreeKind kind) {
+  switch (kind) {
+    case TreeKind::kMkdir:
+    case TreeKind::kRmdir:
+    case TreeKind::kList:
+    case TreeKind::kTmpfile:
+      return next_path(true);
+    case TreeKind::kSlotMkdir:
+      return next_name(true);
+    case TreeKind::kSlotCreate:
+    case TreeKind::kSlotUnlink:
+      return next_name(false);
+    case TreeKind::kRename:
+    case TreeKind::kUnlink:
+    case TreeKind::kChmod:
+    case TreeKind::kChown:
+    case TreeKind::kUtimens:
+    case TreeKind::kSetxattr:
+    case TreeKind::kLstat:
+      return next_path(random_.one_in(3));
+    default:
+      return next_path(random_.one_in(8));
+  }
 }
 
 std::string TreeGenerator::next_target() {
@@ -87,9 +121,9 @@ std::string TreeGenerator::next_target() {
     case 0:
       return ".";
     case 1:
-      return next_name() + "/" + next_name();
+      return next_name(true) + "/" + next_name(false);
     default:
-      return next_name();
+      return next_name(random_.one_in(2));
   }
 }
 
@@ -110,14 +144,16 @@ std::string TreeGenerator::next_xattr() {
 
 // Mostly such that things go on.
 std::uint64_t TreeGenerator::next_mode() {
-  switch (random_.below(6)) {
+  switch (random_.below(12)) {
     case 0:
       return random_.below(010000);
     case 1:
-      return 0755 | random_.below(8) << 9;
     case 2:
-      return 0644;
+      return 0755 | random_.below(8) << 9;
     case 3:
+    case 4:
+      return 0644;
+    case 5:
       return 0700;
     default:
       return 0777;
@@ -149,11 +185,11 @@ void TreeGenerator::fill(TreeOperation& operation) {
       operation.other = next_target();
       break;
     case TreeKind::kLink:
-      operation.other = next_path();
+      operation.other = next_path_for(operation.kind);
       flags(0, 0, AT_SYMLINK_FOLLOW);
       break;
     case TreeKind::kRename:
-      operation.other = next_path();
+      operation.other = next_path(names_directory(operation.path));
       flags(0U, 0U, 0U, 0U, RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_EXCHANGE,
             RENAME_NOREPLACE | RENAME_EXCHANGE);
       break;
@@ -224,7 +260,7 @@ TreeOperation TreeGenerator::next() {
                   : chosen < 9 ? kUser
                                : kStranger;
   operation.slot = random_.below(kSlots);
-  operation.path = next_path();
+  operation.path = next_path_for(operation.kind);
   operation.mode = next_mode();
   fill(operation);
   return operation;

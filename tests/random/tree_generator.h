@@ -1,5 +1,6 @@
 // Makes up operations on a tree of few names and levels, so that they meet
-// again. Pure: what comes depends on the seed alone. One thread.
+// again. Some names are mostly directories, others mostly something else: else
+// most calls would be refused. Pure: what comes depends on the seed alone. One thread.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,7 @@
 
 namespace random_tests {
 
-inline constexpr std::uint64_t kSlots = 5;
+inline constexpr std::uint64_t kSlots = 4;
 
 class TreeGenerator {
  public:
@@ -23,8 +24,9 @@ class TreeGenerator {
 
  private:
   TreeKind next_kind();
-  std::string next_name();
-  std::string next_path();
+  std::string next_name(bool of_directory);
+  std::string next_path(bool of_directory);
+  std::string next_path_for(TreeKind kind);
   std::string next_target();
   std::string next_xattr();
   std::uint64_t next_mode();

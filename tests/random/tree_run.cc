@@ -95,6 +95,7 @@ class Player {
     become(operation.who);
     const std::string natively = native_.perform(operation);
     const std::string seen = seen_->perform(operation);
+    succeeded_ += natively.starts_with('E') ? 0U : 1U;
     return natively == seen
                ? ""
                : "natively " + natively + ", through the mount " + seen;
@@ -115,6 +116,8 @@ class Player {
                      lines_that_differ(natively, beneath, "beneath");
   }
 
+  [[nodiscard]] std::uint64_t succeeded() const { return succeeded_; }
+
  private:
   // Everybody may make things in it.
   static std::string make_tree(const std::string& parent,
@@ -128,6 +131,7 @@ class Player {
   }
 
   TreePlace native_;
+  std::uint64_t succeeded_ = 0;
   std::unique_ptr<TreePlace> seen_;
   std::string beneath_;
 };
@@ -150,6 +154,7 @@ std::string play_tree(const TreeRun& run,
 TreeOutcome run_tree(const TreeRun& run) {
   const bool has_root = ::getuid() == 0;
   std::uint64_t done = 0;
+  std::uint64_t succeeded = 0;
   std::string difference;
   {
     Player player(run, "tree-" + std::to_string(run.seed));
@@ -160,9 +165,10 @@ TreeOutcome run_tree(const TreeRun& run) {
     if (difference.empty()) {
       difference = player.compare();
     }
+    succeeded = player.succeeded();
   }
   if (difference.empty()) {
-    return {};
+    return {"", {}, succeeded};
   }
   const std::vector<TreeOperation> operations =
       first_tree_operations(run.seed, has_root, done);
@@ -181,12 +187,12 @@ TreeOutcome run_tree(const TreeRun& run) {
     text << "It does not come again. The last operations were:\n"
          << to_text(internal::tail_of(operations,
                                       std::min(kFew, operations.size())));
-    return {text.str(), {}};
+    return {text.str(), {}, succeeded};
   }
   text << "By themselves these " << shrunk.operations.size()
        << " operations show it (" << shrunk.failure << "):\n"
        << to_text(shrunk.operations);
-  return {text.str(), std::move(shrunk.operations)};
+  return {text.str(), std::move(shrunk.operations), succeeded};
 }
 
 }  // namespace random_tests

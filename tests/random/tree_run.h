@@ -37,6 +37,7 @@ struct TreeOutcome {
   // The fewest operations that were found to show the difference; none if it
   // did not come again.
   std::vector<TreeOperation> shortest;
+  std::uint64_t succeeded = 0;  // calls that were not refused
 };
 
 [[nodiscard]] TreeOutcome run_tree(const TreeRun& run);
