@@ -116,10 +116,11 @@ std::string TreeGenerator::next_path_for(TreeKind kind) {
   }
 }
 
+// None is the tree itself: with its mode a user could be locked out for good.
 std::string TreeGenerator::next_target() {
   switch (random_.below(5)) {
     case 0:
-      return ".";
+      return "./" + next_name(true);
     case 1:
       return next_name(true) + "/" + next_name(false);
     default:

@@ -1,6 +1,7 @@
 // Makes up operations on a tree of few names and levels, so that they meet
 // again. Some names are mostly directories, others mostly something else: else
-// most calls would be refused. Pure: what comes depends on the seed alone. One thread.
+// most calls would be refused. Pure: what comes depends on the seed alone. One
+// thread.
 #pragma once
 
 #include <cstdint>
