@@ -176,6 +176,15 @@ Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
     region->settle_times();
     region->note_next_read();
   }
+  // As the daemon: opening by handle is not for everybody. The kernel has seen
+  // that the caller may write.
+  Result<std::shared_ptr<Region>> to_cut;
+  if (change.size_bytes && file == nullptr) {
+    to_cut = region_for(Access::kReadWrite);
+    if (!to_cut) {
+      return pass_on(to_cut);
+    }
+  }
   Result<void> done;
   {
     const CallerScope as_caller(caller);
@@ -189,7 +198,8 @@ Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
       move_change_time(fd->get());
     }
     if (done && change.size_bytes) {
-      done = change_size(*change.size_bytes, file);
+      FileData& data = file != nullptr ? *file->data : **to_cut;
+      done = data.truncate(*change.size_bytes);
     }
     if (done && (change.atime || change.mtime)) {
       done = change_times(fd->get(), change);
@@ -199,17 +209,6 @@ Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
     return pass_on(done);
   }
   return attributes();
-}
-
-Result<void> SourceNode::change_size(std::uint64_t size_bytes, OpenFile* file) {
-  if (file != nullptr) {
-    return file->data->truncate(size_bytes);
-  }
-  Result<std::shared_ptr<Region>> region = region_for(Access::kReadWrite);
-  if (!region) {
-    return pass_on(region);
-  }
-  return (*region)->truncate(size_bytes);
 }
 
 Result<struct statvfs> SourceNode::file_system_status() {

@@ -96,7 +96,6 @@ class SourceNode : public Node {
   // Looks the name up for the sake of the anchor of what has it.
   void see_again(Node& directory, const char* name);
   pmem::Result<void> remove(const char* name, int flags, const Caller& caller);
-  pmem::Result<void> change_size(std::uint64_t size_bytes, OpenFile* file);
   pmem::Result<CreatedFile> adopt_created(pmem::UniqueFd fd,
                                           const std::optional<SeenAt>& seen_at);
   pmem::Result<CreatedFile> open_existing(const char* name, int flags,

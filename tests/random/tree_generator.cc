@@ -30,15 +30,15 @@ constexpr std::array kWeights = {
     Weight{TreeKind::kLstat, 50},       Weight{TreeKind::kRead, 15},
     Weight{TreeKind::kList, 20},        Weight{TreeKind::kReadlink, 10},
     Weight{TreeKind::kAccess, 10},      Weight{TreeKind::kUmask, 3},
-    Weight{TreeKind::kCompare, 2},      Weight{TreeKind::kOpen, 110},
-    Weight{TreeKind::kTmpfile, 10},     Weight{TreeKind::kClose, 8},
-    Weight{TreeKind::kSlotRead, 15},    Weight{TreeKind::kSlotWrite, 25},
-    Weight{TreeKind::kSlotTruncate, 8}, Weight{TreeKind::kSlotAllocate, 6},
-    Weight{TreeKind::kSlotStat, 20},    Weight{TreeKind::kSlotList, 8},
-    Weight{TreeKind::kSlotChmod, 8},    Weight{TreeKind::kSlotChown, 6},
-    Weight{TreeKind::kSlotSetxattr, 4}, Weight{TreeKind::kSlotLink, 10},
-    Weight{TreeKind::kSlotMkdir, 6},    Weight{TreeKind::kSlotCreate, 6},
-    Weight{TreeKind::kSlotUnlink, 8},
+    Weight{TreeKind::kClear, 8},        Weight{TreeKind::kCompare, 2},
+    Weight{TreeKind::kOpen, 110},       Weight{TreeKind::kTmpfile, 10},
+    Weight{TreeKind::kClose, 8},        Weight{TreeKind::kSlotRead, 15},
+    Weight{TreeKind::kSlotWrite, 25},   Weight{TreeKind::kSlotTruncate, 8},
+    Weight{TreeKind::kSlotAllocate, 6}, Weight{TreeKind::kSlotStat, 20},
+    Weight{TreeKind::kSlotList, 8},     Weight{TreeKind::kSlotChmod, 8},
+    Weight{TreeKind::kSlotChown, 6},    Weight{TreeKind::kSlotSetxattr, 4},
+    Weight{TreeKind::kSlotLink, 10},    Weight{TreeKind::kSlotMkdir, 6},
+    Weight{TreeKind::kSlotCreate, 6},   Weight{TreeKind::kSlotUnlink, 8},
 };
 
 constexpr unsigned total_weight() {
@@ -97,6 +97,7 @@ std::string TreeGenerator::next_path_for(TreeKind kind) {
     case TreeKind::kRmdir:
     case TreeKind::kList:
     case TreeKind::kTmpfile:
+    case TreeKind::kClear:
       return next_path(true);
     case TreeKind::kSlotMkdir:
       return next_name(true);

@@ -32,6 +32,7 @@ enum class TreeKind {
   kReadlink,
   kAccess,
   kUmask,
+  kClear,    // removes a name with all that is below it
   kCompare,  // the whole trees
   // With an open file that stays in its slot, whatever becomes of its name.
   kOpen,
@@ -76,17 +77,17 @@ struct TreeOperation {
   std::uint64_t value2 = 0;  // a group, another time
 
   static constexpr std::array kNames = {
-      "create",        "mkdir",      "mknod",         "symlink",
-      "link",          "rename",     "unlink",        "rmdir",
-      "chmod",         "chown",      "lchown",        "utimens",
-      "truncate",      "setxattr",   "getxattr",      "listxattr",
-      "removexattr",   "stat",       "lstat",         "read",
-      "list",          "readlink",   "access",        "umask",
-      "compare",       "open",       "tmpfile",       "close",
-      "slot_read",     "slot_write", "slot_truncate", "slot_allocate",
-      "slot_stat",     "slot_list",  "slot_chmod",    "slot_chown",
-      "slot_setxattr", "slot_link",  "slot_mkdir",    "slot_create",
-      "slot_unlink"};
+      "create",        "mkdir",         "mknod",      "symlink",
+      "link",          "rename",        "unlink",     "rmdir",
+      "chmod",         "chown",         "lchown",     "utimens",
+      "truncate",      "setxattr",      "getxattr",   "listxattr",
+      "removexattr",   "stat",          "lstat",      "read",
+      "list",          "readlink",      "access",     "umask",
+      "clear",         "compare",       "open",       "tmpfile",
+      "close",         "slot_read",     "slot_write", "slot_truncate",
+      "slot_allocate", "slot_stat",     "slot_list",  "slot_chmod",
+      "slot_chown",    "slot_setxattr", "slot_link",  "slot_mkdir",
+      "slot_create",   "slot_unlink"};
 
   template <typename Operation, typename Visit>
   static void for_each_field(Operation& operation, const Visit& visit) {

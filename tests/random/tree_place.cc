@@ -218,6 +218,28 @@ pmem::UniqueFd open_quietly(const std::string& path, int flags) {
       ::open(path.c_str(), flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 }
 
+// Removes what can be removed, in the order of the names; how many were.
+long remove_all(int directory, const std::string& name) {
+  if (::unlinkat(directory, name.c_str(), 0) == 0) {
+    return 1;
+  }
+  const pmem::UniqueFd fd(
+      ::openat(directory, name.c_str(),
+               O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.valid()) {
+    return -1;
+  }
+  long removed = 0;
+  std::vector<std::string> names;
+  if (names_in(fd.get(), names)) {
+    for (const std::string& below : names) {
+      removed += std::max(0L, remove_all(fd.get(), below));
+    }
+  }
+  return removed +
+         (::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0 ? 1 : 0);
+}
+
 // The name that a file with several names was first met by.
 using FirstNames = std::map<ino_t, std::string>;
 
@@ -393,6 +415,10 @@ std::string TreePlace::access(const TreeOperation& operation) {
                             static_cast<int>(operation.mode), AT_EACCESS));
 }
 
+std::string TreePlace::clear(const TreeOperation& operation) {
+  return answer(remove_all(AT_FDCWD, path(operation.path)));
+}
+
 // Of the process: the same for both places.
 std::string TreePlace::umask_to(const TreeOperation& operation) {
   ::umask(mode_of(operation));
@@ -522,6 +548,7 @@ const std::map<TreeKind, TreePlace::Method>& TreePlace::methods() {
       {TreeKind::kReadlink, &TreePlace::readlink},
       {TreeKind::kAccess, &TreePlace::access},
       {TreeKind::kUmask, &TreePlace::umask_to},
+      {TreeKind::kClear, &TreePlace::clear},
       {TreeKind::kOpen, &TreePlace::open},
       {TreeKind::kTmpfile, &TreePlace::tmpfile},
       {TreeKind::kClose, &TreePlace::close},

@@ -65,6 +65,7 @@ class TreePlace {
   std::string list(const TreeOperation& operation);
   std::string readlink(const TreeOperation& operation);
   std::string access(const TreeOperation& operation);
+  std::string clear(const TreeOperation& operation);
   std::string umask_to(const TreeOperation& operation);
   std::string open(const TreeOperation& operation);
   std::string tmpfile(const TreeOperation& operation);
