@@ -90,6 +90,18 @@ Result<void> allocate_backing(int fd, int mode, ByteRange range) {
   return {};
 }
 
+Result<pmem::Mapping> map_backing(const pmem::Source& source,
+                                  const pmem::MappingOptions& options) {
+  const int flags = ::fcntl(source.fd(), F_GETFL);
+  const bool is_quiet =
+      flags >= 0 && ::fcntl(source.fd(), F_SETFL, flags | O_NOATIME) == 0;
+  Result<pmem::Mapping> mapping = pmem::Mapping::create(source, options);
+  if (is_quiet) {
+    ::fcntl(source.fd(), F_SETFL, flags);
+  }
+  return mapping;
+}
+
 std::int64_t file_time_now_ns() { return now_ns(CLOCK_REALTIME_COARSE); }
 
 void stamp_modification_time(int fd, std::int64_t written_ns) {

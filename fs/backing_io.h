@@ -7,7 +7,9 @@
 #include <span>
 
 #include "fs/extents.h"
+#include "pmem/mapping.h"
 #include "pmem/result.h"
+#include "pmem/source.h"
 
 namespace pmemfs {
 
@@ -30,6 +32,13 @@ namespace pmemfs {
 // fallocate(2). Errors: its own.
 [[nodiscard]] pmem::Result<void> allocate_backing(int fd, int mode,
                                                   ByteRange range);
+
+// Maps the file. mmap(2) counts as a read; here, where the owner of the file or
+// root maps, it does not move the file's time of access. (A read by the same
+// descriptor at that moment does not move it either.) Errors: those of
+// Mapping::create().
+[[nodiscard]] pmem::Result<pmem::Mapping> map_backing(
+    const pmem::Source& source, const pmem::MappingOptions& options);
 
 // The time that the kernel would stamp on a file now, in nanoseconds since the
 // epoch.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 
 #include <array>
 #include <charconv>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -36,10 +38,15 @@ void set_thread_umask(mode_t mask) {
   }
 }
 
-// The "Groups:" line of the caller's status; none if the caller is gone.
-std::vector<gid_t> supplementary_groups(pid_t pid) {
-  const std::string path = "/proc/" + std::to_string(pid) + "/status";
-  const pmem::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+std::string proc_path(pid_t pid, const char* name) {
+  return "/proc/" + std::to_string(pid) + "/" + name;
+}
+
+// What a line of the process's status says after its label; "" if the process
+// is gone.
+std::string status_line(pid_t pid, std::string_view label) {
+  const pmem::UniqueFd fd(
+      ::open(proc_path(pid, "status").c_str(), O_RDONLY | O_CLOEXEC));
   std::string status;
   std::array<char, 4096> chunk;
   ssize_t length = 0;
@@ -47,15 +54,20 @@ std::vector<gid_t> supplementary_groups(pid_t pid) {
          (length = ::read(fd.get(), chunk.data(), chunk.size())) > 0) {
     status.append(chunk.data(), static_cast<std::size_t>(length));
   }
-  constexpr std::string_view kLabel = "\nGroups:";
-  const std::size_t found = status.find(kLabel);
+  const std::size_t found = status.find("\n" + std::string(label));
   if (found == std::string::npos) {
     return {};
   }
-  const char* at = status.data() + found + kLabel.size();
-  const char* end = status.data() + status.size();
+  const std::size_t begin = found + 1 + label.size();
+  return status.substr(begin, status.find('\n', begin) - begin);
+}
+
+std::vector<gid_t> supplementary_groups(pid_t pid) {
+  const std::string line = status_line(pid, "Groups:");
+  const char* at = line.data();
+  const char* end = line.data() + line.size();
   std::vector<gid_t> groups;
-  while (at < end && *at != '\n') {
+  while (at < end) {
     gid_t group = 0;
     const auto parsed = std::from_chars(at, end, group);
     if (parsed.ec == std::errc()) {
@@ -68,7 +80,23 @@ std::vector<gid_t> supplementary_groups(pid_t pid) {
   return groups;
 }
 
+// Capabilities count in the user namespace of whoever has them.
+bool shares_user_namespace(pid_t pid) {
+  struct stat ours = {};
+  struct stat theirs = {};
+  return ::stat("/proc/self/ns/user", &ours) == 0 &&
+         ::stat(proc_path(pid, "ns/user").c_str(), &theirs) == 0 &&
+         ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
 }  // namespace
+
+bool is_administrator(const Caller& caller) {
+  const std::uint64_t effective =
+      std::strtoull(status_line(caller.pid, "CapEff:").c_str(), nullptr, 16);
+  return (effective >> CAP_SYS_ADMIN & 1U) != 0 &&
+         shares_user_namespace(caller.pid);
+}
 
 CallerScope::CallerScope(const Caller& caller) {
   set_thread_umask(caller.umask);

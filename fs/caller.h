@@ -21,6 +21,10 @@ struct Caller {
   mode_t umask = 0;
 };
 
+// Whether the caller has CAP_SYS_ADMIN where this process does; false if it is
+// gone.
+[[nodiscard]] bool is_administrator(const Caller& caller);
+
 class CallerScope {
  public:
   explicit CallerScope(const Caller& caller);

@@ -244,7 +244,7 @@ Result<std::string> DaxNode::get_xattr(const char* name) {
   return get_dax_xattr({*device, path(), options_.sysfs_root}, name);
 }
 
-Result<std::string> DaxNode::list_xattrs() {
+Result<std::string> DaxNode::list_xattrs(const Caller& /*caller*/) {
   Result<DaxDevice> device = facts();
   if (!device) {
     return pass_on(device);

@@ -56,7 +56,8 @@ class DaxNode : public Node {
   [[nodiscard]] pmem::Result<std::unique_ptr<OpenFile>> open(
       int flags, const Caller& caller) override;
   [[nodiscard]] pmem::Result<std::string> get_xattr(const char* name) override;
-  [[nodiscard]] pmem::Result<std::string> list_xattrs() override;
+  [[nodiscard]] pmem::Result<std::string> list_xattrs(
+      const Caller& caller) override;
 
   [[nodiscard]] bool is(const std::string& name, dev_t number) const {
     return name == name_ && number == number_;

@@ -8,6 +8,7 @@
 #include <climits>
 #include <vector>
 
+#include "fs/backing_io.h"
 #include "fs/extents.h"
 #include "fs/proc_path.h"
 #include "fs/xattr_table.h"
@@ -207,7 +208,7 @@ const Mapping* FileFacts::mapping() {
       pmem::MappingOptions options;
       options.length_bytes = static_cast<std::uint64_t>(
           status_.st_size > 0 ? status_.st_size : ::sysconf(_SC_PAGESIZE));
-      mapping_ = Mapping::create(*source(), options);
+      mapping_ = map_backing(*source(), options);
     }
   }
   return mapping_->has_value() ? &mapping_->value() : nullptr;

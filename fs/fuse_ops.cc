@@ -393,7 +393,8 @@ void get_xattr(fuse_req_t request, fuse_ino_t inode, const char* name,
 
 void list_xattrs(fuse_req_t request, fuse_ino_t inode, std::size_t size) {
   answer(request, [&] {
-    reply_xattr(request, node_of(request, inode).list_xattrs(), size);
+    reply_xattr(request,
+                node_of(request, inode).list_xattrs(caller_of(request)), size);
   });
 }
 

@@ -75,7 +75,9 @@ Result<std::string> Node::get_xattr(const char* /*name*/) {
   return fail(ENODATA, "getxattr");
 }
 
-Result<std::string> Node::list_xattrs() { return std::string(); }
+Result<std::string> Node::list_xattrs(const Caller& /*caller*/) {
+  return std::string();
+}
 
 Result<void> Node::set_xattr(const char* /*name*/, std::string_view /*value*/,
                              int /*flags*/, const Caller& /*caller*/) {

@@ -152,7 +152,8 @@ class Node : public std::enable_shared_from_this<Node> {
 
   // Extended attributes. The value, or the names each with its final NUL.
   [[nodiscard]] virtual pmem::Result<std::string> get_xattr(const char* name);
-  [[nodiscard]] virtual pmem::Result<std::string> list_xattrs();
+  [[nodiscard]] virtual pmem::Result<std::string> list_xattrs(
+      const Caller& caller);
   [[nodiscard]] virtual pmem::Result<void> set_xattr(const char* name,
                                                      std::string_view value,
                                                      int flags,

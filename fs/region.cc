@@ -143,11 +143,11 @@ const Mapping* Region::mapping_for(std::uint64_t end, bool for_writing) {
   pmem::MappingOptions options;
   const bool has_grown = mapping != nullptr && mapping->length_bytes() < end;
   options.length_bytes = capacity_for(end, for_writing || has_grown);
-  Result<Mapping> created = Mapping::create(*source_, options);
+  Result<Mapping> created = map_backing(*source_, options);
   if (!created) {
     // No room to grow: then as much as is needed now.
     options.length_bytes = end;
-    created = Mapping::create(*source_, options);
+    created = map_backing(*source_, options);
   }
   if (!created || (for_writing && !created->writable())) {
     is_unmappable_.store(true);
@@ -271,7 +271,7 @@ Result<std::size_t> Region::write(const WriteRequest& request) {
   if (request.bytes.empty()) {
     return std::size_t{0};
   }
-  noted_reads_.make_due();
+  note_next_read();
   struct stat status = {};
   if (::fstat(fd, &status) != 0) {
     return fail_errno("fstat");
@@ -493,6 +493,10 @@ Result<void> Region::sync(bool data_only) {
     return fail_errno("fsync");
   }
   return {};
+}
+
+void Region::note_next_read() {
+  noted_reads_.make_due();
 }
 
 void Region::settle_times() {

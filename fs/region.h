@@ -86,6 +86,9 @@ class Region final : public FileData {
   // does not show it.
   void settle_times() override;
   // On DAX: elsewhere a page would have to be locked.
+  // The file or its attributes have changed: the next read may move the time of
+  // access.
+  void note_next_read();
   [[nodiscard]] bool takes_parallel_writes() const override { return is_dax_; }
   [[nodiscard]] Region* as_region() override { return this; }
 

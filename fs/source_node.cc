@@ -78,6 +78,14 @@ Result<void> change_times(int path_fd, const AttributeChange& change) {
                "utimensat");
 }
 
+bool is_trusted(std::string_view name) { return name.starts_with("trusted."); }
+
+// Among names of which each has its final NUL.
+bool has_trusted_xattr(std::string_view names) {
+  return is_trusted(names) ||
+         names.find(std::string_view("\0trusted.", 9)) != names.npos;
+}
+
 }  // namespace
 
 // --- attributes
@@ -111,6 +119,23 @@ Result<struct stat> SourceNode::attributes() {
         region->visible_size(static_cast<std::uint64_t>(status->st_size)));
   }
   return status;
+}
+
+void SourceNode::bring_up_to_date(struct stat& status) {
+  const std::shared_ptr<Region> region =
+      type_ == S_IFREG ? open_region() : nullptr;
+  if (region == nullptr) {
+    return;
+  }
+  region->settle_times();
+  const ino_t shown_inode = status.st_ino;
+  struct stat current = {};
+  if (::fstat(region->backing_fd(), &current) == 0) {
+    status = current;
+    status.st_ino = shown_inode;
+  }
+  status.st_size = static_cast<off_t>(
+      region->visible_size(static_cast<std::uint64_t>(status.st_size)));
 }
 
 Result<std::optional<struct timespec>> SourceNode::birth_time() {
@@ -149,6 +174,16 @@ Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
   }
   if (region != nullptr) {
     region->settle_times();
+    region->note_next_read();
+  }
+  // As the daemon: opening by handle is not for everybody. The kernel has seen
+  // that the caller may write.
+  Result<std::shared_ptr<Region>> to_cut;
+  if (change.size_bytes && file == nullptr) {
+    to_cut = region_for(Access::kReadWrite);
+    if (!to_cut) {
+      return pass_on(to_cut);
+    }
   }
   Result<void> done;
   {
@@ -163,7 +198,8 @@ Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
       move_change_time(fd->get());
     }
     if (done && change.size_bytes) {
-      done = change_size(*change.size_bytes, file);
+      FileData& data = file != nullptr ? *file->data : **to_cut;
+      done = data.truncate(*change.size_bytes);
     }
     if (done && (change.atime || change.mtime)) {
       done = change_times(fd->get(), change);
@@ -173,17 +209,6 @@ Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
     return pass_on(done);
   }
   return attributes();
-}
-
-Result<void> SourceNode::change_size(std::uint64_t size_bytes, OpenFile* file) {
-  if (file != nullptr) {
-    return file->data->truncate(size_bytes);
-  }
-  Result<std::shared_ptr<Region>> region = region_for(Access::kReadWrite);
-  if (!region) {
-    return pass_on(region);
-  }
-  return (*region)->truncate(size_bytes);
 }
 
 Result<struct statvfs> SourceNode::file_system_status() {
@@ -536,7 +561,7 @@ Result<std::string> SourceNode::get_xattr(const char* name) {
   return std::string(value.data(), static_cast<std::size_t>(length));
 }
 
-Result<std::string> SourceNode::list_xattrs() {
+Result<std::string> SourceNode::list_xattrs(const Caller& caller) {
   Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
@@ -547,11 +572,15 @@ Result<std::string> SourceNode::list_xattrs() {
   if (length < 0 && errno != EOPNOTSUPP) {
     return fail_errno("listxattr");
   }
+  const std::string_view all(names.data(),
+                             length < 0 ? 0 : static_cast<std::size_t>(length));
+  const bool hides_trusted =
+      has_trusted_xattr(all) && !is_administrator(caller);
   std::string listed;
   // A copy may carry stale attributes of our names: ours stand for them.
   for (const char* name = names.data(); name < names.data() + length;
        name += std::string_view(name).size() + 1) {
-    if (!is_virtual_xattr(name)) {
+    if (!is_virtual_xattr(name) && !(hides_trusted && is_trusted(name))) {
       listed.append(name, std::string_view(name).size() + 1);
     }
   }

@@ -29,6 +29,10 @@ class SourceNode : public Node {
     return anchor_.is_same_inode(fd);
   }
 
+  // Of a file that somebody has open: what the backing file told just now is
+  // replaced by what is to be told of it, with the time of the last write.
+  void bring_up_to_date(struct stat& status);
+
   pmem::Result<struct stat> attributes() override;
   pmem::Result<struct stat> change_attributes(const AttributeChange& change,
                                               OpenFile* file,
@@ -61,7 +65,7 @@ class SourceNode : public Node {
   pmem::Result<std::string> read_link() override;
 
   pmem::Result<std::string> get_xattr(const char* name) override;
-  pmem::Result<std::string> list_xattrs() override;
+  pmem::Result<std::string> list_xattrs(const Caller& caller) override;
   pmem::Result<void> set_xattr(const char* name, std::string_view value,
                                int flags, const Caller& caller) override;
   pmem::Result<void> remove_xattr(const char* name,
@@ -92,7 +96,6 @@ class SourceNode : public Node {
   // Looks the name up for the sake of the anchor of what has it.
   void see_again(Node& directory, const char* name);
   pmem::Result<void> remove(const char* name, int flags, const Caller& caller);
-  pmem::Result<void> change_size(std::uint64_t size_bytes, OpenFile* file);
   pmem::Result<CreatedFile> adopt_created(pmem::UniqueFd fd,
                                           const std::optional<SeenAt>& seen_at);
   pmem::Result<CreatedFile> open_existing(const char* name, int flags,

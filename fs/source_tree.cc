@@ -100,6 +100,7 @@ Result<Entry> SourceTree::adopt(UniqueFd path_fd,
   }
   entry.attributes = status;
   entry.attributes.st_ino = shown_inode;
+  static_cast<SourceNode*>(entry.node)->bring_up_to_date(entry.attributes);
   return entry;
 }
 

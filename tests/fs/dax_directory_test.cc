@@ -271,7 +271,7 @@ TEST_F(DaxDirectoryTest, TellsWhatItKnowsInAttributes) {
         << name;
     names += full + '\0';
   }
-  EXPECT_EQ(entry->node->list_xattrs().value_or("?"), names);
+  EXPECT_EQ(entry->node->list_xattrs({}).value_or("?"), names);
 }
 
 TEST_F(DaxDirectoryTest, TellsOfBadBlocksWhereAListIsKept) {
@@ -287,7 +287,7 @@ TEST_F(DaxDirectoryTest, TellsOfBadBlocksWhereAListIsKept) {
   Node& node = *entry->node;
   const char* const name = "user.pmem.bad_blocks";
   EXPECT_EQ(node.get_xattr(name).value_or("?"), "none");
-  EXPECT_NE(node.list_xattrs().value_or("?").find(name), std::string::npos);
+  EXPECT_NE(node.list_xattrs({}).value_or("?").find(name), std::string::npos);
 
   sysfs_.write(region + "/badblocks", "4104 8");
   EXPECT_EQ(error_of(node.get_xattr(name)), ENOENT);  // no addresses yet

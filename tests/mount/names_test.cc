@@ -584,6 +584,29 @@ TEST_P(FewDescriptors, DoNotLimitHowManyFilesAreKnown) {
   EXPECT_EQ(content_of(mounted("0")), "1999");
 }
 
+TEST_P(FewDescriptors, AUserCutsAFileByItsName) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root can open files by handle";
+  }
+  let_others_in();
+  constexpr int kFiles = 500;
+  for (int number = 0; number < kFiles; ++number) {
+    ASSERT_NO_FATAL_FAILURE(
+        make_file(source(std::to_string(number)), std::to_string(number)));
+  }
+  EXPECT_EQ(entries_of(mounted()).size(), std::size_t{kFiles});
+  for (int number = 0; number < kFiles; ++number) {
+    ASSERT_EQ(::chmod(mounted(std::to_string(number)).c_str(), 0666), 0);
+  }
+  ASSERT_EQ(::seteuid(12345), 0);
+  for (int number = 0; number < kFiles; ++number) {
+    EXPECT_EQ(::truncate(mounted(std::to_string(number)).c_str(), 1), 0)
+        << number << ": " << std::strerror(errno);
+  }
+  ASSERT_EQ(::seteuid(0), 0);
+  EXPECT_EQ(content_of(source("499")), "4");
+}
+
 // --- inode numbers ---
 
 TEST_P(Names, InodeNumbersAreTheBackingOnesAndStay) {

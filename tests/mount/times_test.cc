@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <thread>
 
@@ -201,6 +203,58 @@ TEST_P(Times, AReadMovesTheTimeOfAccessOnWhereItDoesBeneath) {
     tell_whether_read_moves_it("the first read", 0);
     tell_whether_read_moves_it("a read after a write", 4000);
     tell_whether_read_moves_it("a read at the end", 8192);
+  });
+}
+
+// Neither the mapping through which a file is written nor that which its
+// attributes tell of is a read.
+TEST_P(Times, MappingIsNoRead) {
+  expect_same([](Account& account) {
+    write_file(account / "f", noise(8192));
+    const pmem::UniqueFd fd = open_file(account / "f", O_RDWR);
+    const std::array times = {timespec{.tv_sec = 1000, .tv_nsec = 0},
+                              timespec{.tv_sec = 2000, .tv_nsec = 0}};
+    ASSERT_EQ(::futimens(fd.get(), times.data()), 0);
+    ASSERT_EQ(::pwrite(fd.get(), "x", 1, 0), 1);
+    account.value("after a write", status_of(account / "f").st_atim.tv_sec);
+    std::array<char, 100> value = {};
+    [[maybe_unused]] const ssize_t ignored =
+        ::getxattr((account / "f").c_str(), "user.pmem.is_pmem", value.data(),
+                   value.size());
+    account.value("after looking at an attribute",
+                  status_of(account / "f").st_atim.tv_sec);
+  });
+}
+
+TEST_P(Times, AReadAfterATimeOfAccessWasSetMovesItOn) {
+  expect_same([](Account& account) {
+    write_file(account / "f", noise(8192));
+    const pmem::UniqueFd fd = open_file(account / "f", O_RDONLY);
+    for (int round = 0; round < 3; ++round) {
+      const std::array times = {timespec{.tv_sec = 1000, .tv_nsec = 0},
+                                timespec{.tv_sec = 2000, .tv_nsec = 0}};
+      ASSERT_EQ(::futimens(fd.get(), times.data()), 0);
+      account.value("read", read_at(fd.get(), 0, 100).size());
+      account.value("the time stays",
+                    status_of(account / "f").st_atim.tv_sec == 1000);
+    }
+  });
+}
+
+// The kernel learns the times of files from a listing, too.
+TEST_P(Times, AListingTellsTheTimeOfTheLastWrite) {
+  expect_same([](Account& account) {
+    ASSERT_EQ(::mkdir((account / "d").c_str(), 0755), 0);
+    write_file(account / "d/f", noise(8192));
+    const pmem::UniqueFd fd = open_file(account / "d/f", O_RDWR);
+    ASSERT_EQ(::pwrite(fd.get(), "x", 1, 100), 1);
+    set_mtime(account / "d/f", 1000);
+    ASSERT_EQ(::pwrite(fd.get(), "x", 1, 100), 1);
+    for (const auto& entry :
+         std::filesystem::directory_iterator(account / "d")) {
+      account.value("the time stays",
+                    status_of(entry.path()).st_mtim.tv_sec == 1000);
+    }
   });
 }
 

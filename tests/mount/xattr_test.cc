@@ -372,6 +372,30 @@ TEST_P(Xattr, TrustedAndSecurityOnesPassThroughForRoot) {
   EXPECT_EQ(value_of(source("f"), "security.foo"), "bar");
 }
 
+TEST_P(Xattr, TrustedOnesAreListedToRootAlone) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root has trusted attributes";
+  }
+  let_others_in();
+  expect_same([](Account& account) {
+    write_file(account / "f", "x");
+    const std::string path = account / "f";
+    for (const char* name : {"trusted.foo", "user.foo"}) {
+      ASSERT_EQ(::setxattr(path.c_str(), name, "bar", 3, 0), 0);
+    }
+    const auto tell = [&](const char* who) {
+      const std::set<std::string> names = names_of(path);
+      account.value(who,
+                    names.count("trusted.foo") * 10 + names.count("user.foo"));
+    };
+    tell("root");
+    ASSERT_EQ(::seteuid(12345), 0);
+    tell("a user");
+    ASSERT_EQ(::seteuid(0), 0);
+    tell("root again");
+  });
+}
+
 TEST_P(Xattr, AccessControlListsPassThrough) {
   // Version 2: owner rw, user 1234 r, group r, mask r, others nothing.
   struct Acl {
