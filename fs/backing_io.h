@@ -31,6 +31,25 @@ namespace pmemfs {
 [[nodiscard]] pmem::Result<void> allocate_backing(int fd, int mode,
                                                   ByteRange range);
 
+// While it lives, what is done with the descriptor moves no time of access:
+// mmap(2) does, as reading. Without effect where the file is not ours.
+class Unnoticed {
+ public:
+  explicit Unnoticed(int fd);
+  ~Unnoticed();
+  Unnoticed(const Unnoticed&) = delete;
+  Unnoticed& operator=(const Unnoticed&) = delete;
+
+ private:
+  const int fd_;
+  const int flags_;
+};
+
+[[nodiscard]] inline std::int64_t in_ns(const struct timespec& time) {
+  constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+  return time.tv_sec * kNanosecondsPerSecond + time.tv_nsec;
+}
+
 // CLOCK_MONOTONIC_COARSE, in nanoseconds: for what happens every now and then.
 [[nodiscard]] std::int64_t coarse_time_ns();
 

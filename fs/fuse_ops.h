@@ -17,6 +17,7 @@ struct Connection {
   KernelWishes wishes;
   ReadyCallback on_ready;
   Negotiated negotiated;
+  struct fuse_session* session = nullptr;  // once there is one
 };
 
 [[nodiscard]] const struct fuse_lowlevel_ops& fuse_operations();

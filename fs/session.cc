@@ -82,7 +82,8 @@ struct Session::State {
                     .may_use_io_uring = options.io_uring && can_make_io_uring(),
                     .may_pass_through = has_cap_sys_admin()},
                    {},
-                   {}},
+                   {},
+                   nullptr},
         max_threads(options.max_threads) {}
 
   Connection connection;
@@ -116,6 +117,7 @@ Result<std::unique_ptr<Session>> Session::create(
   if (state->session == nullptr) {
     return fail(EINVAL, "starting libfuse with these options");
   }
+  state->connection.session = state->session.get();
   std::unique_ptr<Session> made(new Session(std::move(state)));
   struct fuse_session* session = made->state_->session.get();
   // Before the mount: a signal in between must not leave it behind.

@@ -100,6 +100,12 @@ Result<Entry> SourceTree::adopt(UniqueFd path_fd,
   }
   entry.attributes = status;
   entry.attributes.st_ino = shown_inode;
+  // Of an open file the last writes may not show beneath.
+  auto* node = static_cast<SourceNode*>(entry.node);
+  if (S_ISREG(status.st_mode) && node->is_open()) {
+    const Result<struct stat> settled = node->attributes();
+    entry.attributes = settled ? *settled : entry.attributes;
+  }
   return entry;
 }
 
