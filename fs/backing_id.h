@@ -25,6 +25,11 @@ class BackingId {
     return id_;
   }
 
+  [[nodiscard]] bool is_used() {
+    const pmem::Lock lock(mutex_);
+    return users_ > 0;
+  }
+
   // Calls `unregister_file(id)` when nobody uses the number any more.
   template <typename UnregisterFile>
   void release(const UnregisterFile& unregister_file) {

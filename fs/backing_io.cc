@@ -16,10 +16,6 @@ using pmem::Result;
 
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 
-std::int64_t to_ns(const struct timespec& time) {
-  return std::int64_t{time.tv_sec} * kNanosecondsPerSecond + time.tv_nsec;
-}
-
 template <typename Byte, typename Transfer>
 Result<std::size_t> transfer_all(std::span<Byte> bytes, std::uint64_t offset,
                                  const Transfer& transfer, const char* doing) {
@@ -44,13 +40,13 @@ Result<std::size_t> transfer_all(std::span<Byte> bytes, std::uint64_t offset,
 std::int64_t now_ns(clockid_t clock) {
   struct timespec now = {};
   ::clock_gettime(clock, &now);
-  return to_ns(now);
+  return in_ns(now);
 }
 
 // Between the write and now: it has been stamped. A time in the future was set
 // by somebody, and a write ends it.
 bool is_stamped(const struct timespec& shown, std::int64_t written_ns) {
-  return to_ns(shown) >= written_ns && to_ns(shown) <= now_ns(CLOCK_REALTIME);
+  return in_ns(shown) >= written_ns && in_ns(shown) <= now_ns(CLOCK_REALTIME);
 }
 
 }  // namespace

@@ -40,6 +40,11 @@ namespace pmemfs {
 [[nodiscard]] pmem::Result<pmem::Mapping> map_backing(
     const pmem::Source& source, const pmem::MappingOptions& options);
 
+[[nodiscard]] inline std::int64_t in_ns(const struct timespec& time) {
+  constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+  return time.tv_sec * kNanosecondsPerSecond + time.tv_nsec;
+}
+
 // The time that the kernel would stamp on a file now, in nanoseconds since the
 // epoch.
 [[nodiscard]] std::int64_t file_time_now_ns();

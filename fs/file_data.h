@@ -34,6 +34,14 @@ struct WriteRequest {
                                               : pmem::Access::kReadWrite;
 }
 
+// Where a writer may write: an append-only file (chattr +a) opens for those
+// alone who write at its end (O_APPEND).
+enum class Writes { kAnywhere, kAtEnd };
+
+[[nodiscard]] inline Writes writes_of(int open_flags) {
+  return (open_flags & O_APPEND) != 0 ? Writes::kAtEnd : Writes::kAnywhere;
+}
+
 class FileData {
  public:
   FileData() = default;
@@ -47,6 +55,12 @@ class FileData {
   // EBADF (not open for reading).
   [[nodiscard]] virtual pmem::Result<std::size_t> read(
       std::uint64_t offset_bytes, std::span<std::byte> to) = 0;
+
+  // The same for a reader with O_NOATIME, where the data have a time of access.
+  [[nodiscard]] virtual pmem::Result<std::size_t> read_unnoticed(
+      std::uint64_t offset_bytes, std::span<std::byte> to) {
+    return read(offset_bytes, to);
+  }
 
   // Writes; the count is short when space ran out on the way.
   // Errors: ENOSPC, EDQUOT, EFBIG, EIO, EBADF (not open for writing).

@@ -196,6 +196,10 @@ Result<pmem::BadBlocks> FileFacts::bad_blocks() {
 const Source* FileFacts::source() {
   if (!source_) {
     source_ = Source::open(ProcPath(path_fd_).c_str(), Access::kRead);
+    if (source_->has_value()) {
+      // To ask about a file is not to read it.
+      ::fcntl((*source_)->fd(), F_SETFL, O_NOATIME);
+    }
   }
   return source_->has_value() ? &source_->value() : nullptr;
 }

@@ -92,13 +92,20 @@ void reply_done(fuse_req_t request, const Result<void>& done) {
   ::fuse_reply_err(request, 0);
 }
 
+// How long the kernel may trust the attributes of a node.
+double attribute_timeout_s(fuse_req_t request, Node& node) {
+  return node.may_change_unseen()
+             ? 0
+             : file_system_of(request).options().attr_timeout_s;
+}
+
 struct fuse_entry_param to_param(fuse_req_t request, const Entry& entry) {
   const FileSystemOptions& options = file_system_of(request).options();
   struct fuse_entry_param param = {};
   param.ino = reinterpret_cast<std::uintptr_t>(entry.node);
   param.generation = entry.node->generation();
   param.attr = entry.attributes;
-  param.attr_timeout = options.attr_timeout_s;
+  param.attr_timeout = attribute_timeout_s(request, *entry.node);
   param.entry_timeout = options.entry_timeout_s;
   if (entry.may_vanish) {
     constexpr double kLongestTrustS = 0.5;
@@ -153,13 +160,13 @@ struct statx to_statx(const struct stat& status,
   return extended;
 }
 
-void reply_attributes(fuse_req_t request, const Result<struct stat>& status) {
+void reply_attributes(fuse_req_t request, Node& node,
+                      const Result<struct stat>& status) {
   if (!status) {
     reply_error(request, status.error());
     return;
   }
-  ::fuse_reply_attr(request, &*status,
-                    file_system_of(request).options().attr_timeout_s);
+  ::fuse_reply_attr(request, &*status, attribute_timeout_s(request, node));
 }
 
 // Attributes and lists: a size of 0 asks for the length.
@@ -287,7 +294,8 @@ void read_link(fuse_req_t request, fuse_ino_t inode) {
 void get_attributes(fuse_req_t request, fuse_ino_t inode,
                     struct fuse_file_info* /*info*/) {
   answer(request, [&] {
-    reply_attributes(request, node_of(request, inode).attributes());
+    Node& node = node_of(request, inode);
+    reply_attributes(request, node, node.attributes());
   });
 }
 
@@ -308,7 +316,7 @@ void get_extended_attributes(fuse_req_t request, fuse_ino_t inode,
     }
     struct statx extended = to_statx(*status, *birth);
     ::fuse_reply_statx(request, 0, &extended,
-                       file_system_of(request).options().attr_timeout_s);
+                       attribute_timeout_s(request, node));
   });
 }
 
@@ -341,10 +349,10 @@ AttributeChange to_change(const struct stat& wanted, int which) {
 void set_attributes(fuse_req_t request, fuse_ino_t inode, struct stat* wanted,
                     int which, struct fuse_file_info* info) {
   answer(request, [&] {
+    Node& node = node_of(request, inode);
     reply_attributes(
-        request,
-        node_of(request, inode)
-            .change_attributes(to_change(*wanted, which),
+        request, node,
+        node.change_attributes(to_change(*wanted, which),
                                info == nullptr ? nullptr : &file_of(info),
                                caller_of(request)));
   });
@@ -552,7 +560,8 @@ void choose_io(fuse_req_t request, OpenFile& file,
   const Connection& connection = connection_of(request);
   const IoMode io = connection.wishes.io;
   Region* region = file.data->as_region();
-  if (connection.negotiated.passthrough && region != nullptr) {
+  if (connection.negotiated.passthrough && region != nullptr &&
+      region->is_for_kernel()) {
     info.backing_id = region->backing_id().acquire([&] {
       const int id = ::fuse_passthrough_open(request, region->backing_fd());
       return id > 0 ? id : 0;
@@ -568,6 +577,13 @@ void choose_io(fuse_req_t request, OpenFile& file,
   info.parallel_direct_writes = file.data->takes_parallel_writes() ? 1 : 0;
 }
 
+// Has the kernel ask for them again.
+void forget_attributes(fuse_req_t request, fuse_ino_t inode) {
+  constexpr off_t kNoData = -1;
+  [[maybe_unused]] const int ignored = ::fuse_lowlevel_notify_inval_inode(
+      connection_of(request).session, inode, kNoData, 0);
+}
+
 void open_file(fuse_req_t request, fuse_ino_t inode,
                struct fuse_file_info* info) {
   answer(request, [&] {
@@ -578,6 +594,9 @@ void open_file(fuse_req_t request, fuse_ino_t inode,
       return;
     }
     choose_io(request, **file, *info);
+    if (node_of(request, inode).may_change_unseen()) {
+      forget_attributes(request, inode);
+    }
     HandleTable<OpenFile>& files = file_system_of(request).open_files();
     info->fh = files.add(std::move(*file));
     if (::fuse_reply_open(request, info) == -ENOENT) {
@@ -644,11 +663,12 @@ std::span<std::byte> reply_buffer(fuse_req_t request, std::size_t size) {
 }
 
 // Until the span is full or the file ends.
-Result<std::size_t> read_all(FileData& data, std::uint64_t offset,
+template <typename Read>
+Result<std::size_t> read_all(const Read& read, std::uint64_t offset,
                              std::span<std::byte> to) {
   std::size_t done = 0;
   while (done < to.size()) {
-    Result<std::size_t> got = data.read(offset + done, to.subspan(done));
+    Result<std::size_t> got = read(offset + done, to.subspan(done));
     if (!got) {
       return got;
     }
@@ -670,9 +690,13 @@ void read_file(fuse_req_t request, fuse_ino_t /*inode*/, std::size_t size,
     const std::span<std::byte> buffer = reply_buffer(request, size);
     const auto from = static_cast<std::uint64_t>(offset);
     const bool is_for_page_cache = info->lock_owner == 0;
-    const Result<std::size_t> got = is_for_page_cache
-                                        ? read_all(data_of(info), from, buffer)
-                                        : data_of(info).read(from, buffer);
+    const bool is_noted = (info->flags & O_NOATIME) == 0;
+    const auto read = [&](std::uint64_t at, std::span<std::byte> to) {
+      FileData& data = data_of(info);
+      return is_noted ? data.read(at, to) : data.read_unnoticed(at, to);
+    };
+    const Result<std::size_t> got =
+        is_for_page_cache ? read_all(read, from, buffer) : read(from, buffer);
     if (!got) {
       reply_error(request, got.error());
       return;
@@ -752,7 +776,7 @@ void seek_file(fuse_req_t request, fuse_ino_t /*inode*/, off_t offset,
   });
 }
 
-void copy_file(fuse_req_t request, fuse_ino_t /*from*/, off_t from_offset,
+void copy_file(fuse_req_t request, fuse_ino_t from_inode, off_t from_offset,
                struct fuse_file_info* from_info, fuse_ino_t /*to*/,
                off_t to_offset, struct fuse_file_info* to_info,
                std::size_t length, int /*flags*/) {
@@ -771,6 +795,8 @@ void copy_file(fuse_req_t request, fuse_ino_t /*from*/, off_t from_offset,
       reply_error(request, copied.error());
       return;
     }
+    // The original has been read, which the kernel does not think of.
+    forget_attributes(request, from_inode);
     ::fuse_reply_write(request, *copied);
   });
 }

@@ -20,6 +20,7 @@ struct Connection {
   KernelWishes wishes;
   SessionEvents events;
   Negotiated negotiated;
+  struct fuse_session* session = nullptr;  // once there is one
   NowAndThen shortage_reports{std::chrono::minutes(1)};
 };
 

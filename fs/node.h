@@ -112,6 +112,9 @@ class Node : public std::enable_shared_from_this<Node> {
   // `file` is the open file through which the call came, or null.
   [[nodiscard]] virtual pmem::Result<struct stat> change_attributes(
       const AttributeChange& change, OpenFile* file, const Caller& caller);
+  // Whether the attributes may change without a request that tells: somebody
+  // can store into a mapping of the backing file.
+  [[nodiscard]] virtual bool may_change_unseen() { return false; }
   [[nodiscard]] virtual pmem::Result<struct statvfs> file_system_status() = 0;
 
   // Directories. Unless they say otherwise: ENOTDIR for files, EPERM for

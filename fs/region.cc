@@ -1,6 +1,7 @@
 #include "fs/region.h"
 
 #include <fcntl.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,13 +44,19 @@ std::uint64_t capacity_for(std::uint64_t end, bool may_grow) {
   return round_up(std::max(roomy, kSmallestCapacity), kSmallestCapacity);
 }
 
+// Errors: errno of open(2).
+UniqueFd open_backing(int path_fd, int flags) {
+  return UniqueFd(
+      ::open(ProcPath(path_fd).c_str(), flags | O_CLOEXEC | O_NOCTTY));
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Region>> Region::open(int path_fd, Access access,
-                                             Growth growth) {
+                                             Growth growth, Writes writes) {
   std::shared_ptr<Region> region(new Region);
   region->growth_ = growth;
-  Result<void> allowed = region->allow(path_fd, access);
+  Result<void> allowed = region->allow(path_fd, access, writes);
   if (!allowed) {
     return pass_on(allowed);
   }
@@ -68,43 +75,64 @@ Result<std::shared_ptr<Region>> Region::adopt(UniqueFd fd) {
 
 Region::~Region() { Region::settle_times(); }
 
-Result<void> Region::allow(int path_fd, Access access) {
+Result<void> Region::allow(int path_fd, Access access, Writes writes) {
   const pmem::Lock lock(mutex_);
-  const std::atomic<int>& wanted =
-      access == Access::kRead ? read_fd_ : write_fd_;
-  if (wanted.load() >= 0) {
+  if (access == Access::kReadWrite) {
+    return allow_writing(path_fd, writes);
+  }
+  if (read_fd_.load() >= 0) {
     return {};
   }
-  const ProcPath path(path_fd);
-  int open_flags = access == Access::kRead ? O_RDONLY : O_RDWR;
-  UniqueFd fd(::open(path.c_str(), open_flags | O_CLOEXEC | O_NOCTTY));
-  if (!fd.valid() && errno == EACCES && access == Access::kReadWrite) {
-    // A file that may be written but not read: it cannot be mapped.
-    open_flags = O_WRONLY;
-    fd = UniqueFd(::open(path.c_str(), open_flags | O_CLOEXEC | O_NOCTTY));
+  UniqueFd fd = open_backing(path_fd, O_RDONLY);
+  return fd.valid() ? install(std::move(fd), O_RDONLY) : fail_errno("open");
+}
+
+Result<void> Region::allow_writing(int path_fd, Writes writes) {
+  if (write_fd_.load() >= 0 && !writes_only_at_end_.load()) {
+    return {};
   }
-  if (!fd.valid()) {
-    return fail_errno("open");
+  // A file that may be written but not read cannot be mapped.
+  int flags = O_RDWR;
+  UniqueFd fd = open_backing(path_fd, flags);
+  if (!fd.valid() && errno == EPERM && writes == Writes::kAtEnd) {
+    if (write_fd_.load() >= 0) {
+      return {};
+    }
+    flags |= O_APPEND;
+    fd = open_backing(path_fd, flags);
   }
-  return install(std::move(fd), open_flags);
+  if (!fd.valid() && errno == EACCES) {
+    flags = (flags & ~O_ACCMODE) | O_WRONLY;
+    fd = open_backing(path_fd, flags);
+  }
+  return fd.valid() ? install(std::move(fd), flags) : fail_errno("open");
 }
 
 Result<void> Region::install(UniqueFd fd, int open_flags) {
   const int number = fd.get();
+  const int access_mode = open_flags & O_ACCMODE;
   learn_about(number);
-  if (open_flags == O_WRONLY) {
+  if (access_mode != O_RDONLY) {
+    const bool at_end = (open_flags & O_APPEND) != 0;
+    writes_only_at_end_.store(at_end);
+    if (at_end) {
+      is_for_kernel_.store(false);
+    }
+  }
+  if (access_mode == O_WRONLY) {
     other_fds_.push_back(std::move(fd));
     write_fd_.store(number);
     return {};
   }
   const Access access =
-      open_flags == O_RDWR ? Access::kReadWrite : Access::kRead;
+      access_mode == O_RDWR ? Access::kReadWrite : Access::kRead;
   Result<Source> source = Source::adopt(std::move(fd), access);
   if (!source) {
     return pass_on(source);
   }
   sources_.push_back(std::make_unique<Source>(std::move(*source)));
   source_ = sources_.back().get();
+  is_unmappable_.store(false);
   read_fd_.store(number);
   if (access == Access::kReadWrite) {
     write_fd_.store(number);
@@ -166,6 +194,16 @@ std::uint64_t Region::visible_size(std::uint64_t backing_size) const {
 
 Result<std::size_t> Region::read(std::uint64_t offset_bytes,
                                  std::span<std::byte> to) {
+  return read_as(Noted::kYes, offset_bytes, to);
+}
+
+Result<std::size_t> Region::read_unnoticed(std::uint64_t offset_bytes,
+                                           std::span<std::byte> to) {
+  return read_as(Noted::kNo, offset_bytes, to);
+}
+
+Result<std::size_t> Region::read_as(Noted noted, std::uint64_t offset_bytes,
+                                    std::span<std::byte> to) {
   const int fd = read_fd_.load();
   if (fd < 0) {
     return fail(EBADF, "read");
@@ -177,7 +215,9 @@ Result<std::size_t> Region::read(std::uint64_t offset_bytes,
   if (::fstat(fd, &status) != 0) {
     return fail_errno("fstat");
   }
-  note_read(fd, offset_bytes);
+  if (noted == Noted::kYes) {
+    note_read(fd, status, offset_bytes);
+  }
   const std::uint64_t size =
       std::min(visible_size(static_cast<std::uint64_t>(status.st_size)), shown);
   if (offset_bytes >= size) {
@@ -194,13 +234,41 @@ Result<std::size_t> Region::read(std::uint64_t offset_bytes,
 
 // What is read through a mapping does not move the time of access, which
 // depends on how the file system is mounted (relatime, noatime). A byte that is
-// read natively has it decide: at first, after a write, and once per second.
-void Region::note_read(int fd, std::uint64_t offset) {
-  if (noted_reads_.is_due()) {
-    std::byte byte;
-    [[maybe_unused]] const Result<std::size_t> ignored =
-        read_backing(fd, offset, {&byte, 1});
+// read natively has the kernel decide: where relatime would move it, unless it
+// was seen not to, and once per second.
+void Region::note_read(int fd, const struct stat& status,
+                       std::uint64_t offset) {
+  if (last_write_ns_.load(std::memory_order_relaxed) != 0) {
+    // The time of the write is not in place, with which it is compared.
+    if (!owes_noted_read_.load(std::memory_order_relaxed)) {
+      owes_noted_read_.store(true, std::memory_order_relaxed);
+    }
+    return;
   }
+  const std::int64_t accessed = in_ns(status.st_atim);
+  const std::int64_t changed = in_ns(status.st_ctim);
+  const bool is_behind =
+      accessed <= in_ns(status.st_mtim) || accessed <= changed;
+  if (is_behind &&
+      unmoved_at_change_ns_.load(std::memory_order_relaxed) != changed) {
+    have_read_noted(fd, status, offset);
+    return;
+  }
+  if (noted_reads_.is_due()) {
+    have_read_noted(fd, status, offset);
+  }
+}
+
+void Region::have_read_noted(int fd, const struct stat& status,
+                             std::uint64_t offset) {
+  std::byte byte;
+  [[maybe_unused]] const Result<std::size_t> ignored =
+      read_backing(fd, offset, {&byte, 1});
+  struct stat after = {};
+  const bool has_moved =
+      ::fstat(fd, &after) == 0 && in_ns(after.st_atim) != in_ns(status.st_atim);
+  unmoved_at_change_ns_.store(has_moved ? 0 : in_ns(status.st_ctim),
+                              std::memory_order_relaxed);
 }
 
 Result<std::size_t> Region::read_data(std::uint64_t offset,
@@ -271,18 +339,20 @@ Result<std::size_t> Region::write(const WriteRequest& request) {
   if (request.bytes.empty()) {
     return std::size_t{0};
   }
-  note_next_read();
-  struct stat status = {};
-  if (::fstat(fd, &status) != 0) {
-    return fail_errno("fstat");
+  if (writes_only_at_end_.load(std::memory_order_relaxed) && !request.at_end) {
+    return fail(EPERM, "write");
   }
-  if (request.unprivileged_writer != nullptr &&
-      may_carry_privileges(status.st_mode)) {
+  struct statx status = {};
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_SIZE | STATX_MODE, &status) != 0) {
+    return fail_errno("statx");
+  }
+  // What a store would do here without asking.
+  const bool is_immutable = (status.stx_attributes & STATX_ATTR_IMMUTABLE) != 0;
+  if (is_immutable || takes_privileges(request, fd, status.stx_mode)) {
     return write_as_caller(request);
   }
   const std::uint64_t end = request.offset_bytes + request.bytes.size();
-  const bool extends =
-      request.at_end || end > static_cast<std::uint64_t>(status.st_size);
+  const bool extends = request.at_end || end > status.stx_size;
   return extends ? write_and_extend(request) : write_inside(request);
 }
 
@@ -406,35 +476,57 @@ Result<std::size_t> Region::write_natively(const WriteRequest& request) {
   return written;
 }
 
-// File capabilities cannot be seen in the mode: the first write removes them.
-bool Region::may_carry_privileges(mode_t mode) {
-  return (mode & (S_ISUID | S_ISGID)) != 0 ||
-         !has_dropped_capabilities_.exchange(true);
+// Set-id bits that this writer must not keep, or capabilities, which nobody
+// keeps. Those cannot be seen in the mode: the first write asks for them.
+bool Region::takes_privileges(const WriteRequest& request, int fd,
+                              mode_t mode) {
+  if (request.unprivileged_writer != nullptr &&
+      (mode & (S_ISUID | S_ISGID)) != 0) {
+    return true;
+  }
+  return !has_dropped_capabilities_.exchange(true) &&
+         ::fgetxattr(fd, "security.capability", nullptr, 0) > 0;
 }
 
 // A write by which the file loses its set-id bits and capabilities, if the
 // kernel finds that this writer must not keep them.
 // Source: inode(7), file_remove_privs() of Linux.
 Result<std::size_t> Region::write_as_caller(const WriteRequest& request) {
-  const CallerScope as_caller(*request.unprivileged_writer);
+  std::optional<CallerScope> as_caller;
+  if (request.unprivileged_writer != nullptr) {
+    as_caller.emplace(*request.unprivileged_writer);
+  }
   const pmem::Lock lock(length_mutex_);
   return write_natively(request);
 }
 
 // --- length, times, durability ----------------------------------------------
 
-Result<void> Region::truncate(std::uint64_t length_bytes) {
+template <typename Cut>
+Result<void> Region::truncate_with(const Cut& cut) {
   const int fd = write_fd_.load();
   if (fd < 0) {
-    return fail(EBADF, "ftruncate");
+    return fail(EBADF, "truncate");
   }
   const pmem::Lock lock(length_mutex_);
   settle_times();
-  if (::ftruncate(fd, static_cast<off_t>(length_bytes)) != 0) {
-    return fail_errno("ftruncate");
+  if (cut(fd) != 0) {
+    return fail_errno("truncate");
   }
   allocated_.clear();
   return {};
+}
+
+Result<void> Region::truncate(std::uint64_t length_bytes) {
+  return truncate_with([length_bytes](int fd) {
+    return ::ftruncate(fd, static_cast<off_t>(length_bytes));
+  });
+}
+
+Result<void> Region::truncate_by_name(std::uint64_t length_bytes) {
+  return truncate_with([length_bytes](int fd) {
+    return ::truncate(ProcPath(fd).c_str(), static_cast<off_t>(length_bytes));
+  });
 }
 
 Result<void> Region::allocate(int mode, std::uint64_t offset_bytes,
@@ -495,14 +587,16 @@ Result<void> Region::sync(bool data_only) {
   return {};
 }
 
-void Region::note_next_read() {
-  noted_reads_.make_due();
-}
-
 void Region::settle_times() {
   const std::int64_t written = last_write_ns_.exchange(0);
-  if (written != 0) {
-    stamp_modification_time(write_fd_.load(), written);
+  if (written == 0) {
+    return;
+  }
+  stamp_modification_time(write_fd_.load(), written);
+  struct stat status = {};
+  const int fd = read_fd_.load();
+  if (owes_noted_read_.exchange(false) && ::fstat(fd, &status) == 0) {
+    have_read_noted(fd, status, 0);
   }
 }
 

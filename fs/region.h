@@ -56,24 +56,31 @@ class Region final : public FileData {
 
   // Opens what the (O_PATH) descriptor refers to. Errors: those of open(2).
   [[nodiscard]] static pmem::Result<std::shared_ptr<Region>> open(
-      int path_fd, pmem::Access access, Growth growth = Growth::kByGranularity);
+      int path_fd, pmem::Access access, Growth growth = Growth::kByGranularity,
+      Writes writes = Writes::kAnywhere);
 
   // Takes over a descriptor open for reading and writing.
   [[nodiscard]] static pmem::Result<std::shared_ptr<Region>> adopt(
       pmem::UniqueFd fd);
 
   // Makes sure that the region can be written (kReadWrite), or read.
-  // Errors: those of open(2): EACCES, EROFS, ETXTBSY.
-  [[nodiscard]] pmem::Result<void> allow(int path_fd, pmem::Access access)
+  // Errors: those of open(2): EACCES, EPERM, EROFS, ETXTBSY.
+  [[nodiscard]] pmem::Result<void> allow(int path_fd, pmem::Access access,
+                                         Writes writes = Writes::kAnywhere)
       PMEM_EXCLUDES(mutex_);
 
   [[nodiscard]] pmem::Result<std::size_t> read(
+      std::uint64_t offset_bytes, std::span<std::byte> to) override;
+  [[nodiscard]] pmem::Result<std::size_t> read_unnoticed(
       std::uint64_t offset_bytes, std::span<std::byte> to) override;
   [[nodiscard]] pmem::Result<std::size_t> write(
       const WriteRequest& request) override;
   // What is added is a hole.
   [[nodiscard]] pmem::Result<void> truncate(
       std::uint64_t length_bytes) override;
+  // truncate(2), which knows the file by its name: it moves no times where the
+  // length stays as it is. REQUIRES: the region can be written.
+  [[nodiscard]] pmem::Result<void> truncate_by_name(std::uint64_t length_bytes);
   [[nodiscard]] pmem::Result<void> allocate(int mode,
                                             std::uint64_t offset_bytes,
                                             std::uint64_t length_bytes,
@@ -83,12 +90,9 @@ class Region final : public FileData {
   [[nodiscard]] pmem::Result<void> sync(bool data_only) override;
   // Stores through a mapping do not always move the file's time of
   // modification. This sets it to the time of the last write, where the file
-  // does not show it.
+  // does not show it, and has reads since then noted, too.
   void settle_times() override;
   // On DAX: elsewhere a page would have to be locked.
-  // The file or its attributes have changed: the next read may move the time of
-  // access.
-  void note_next_read();
   [[nodiscard]] bool takes_parallel_writes() const override { return is_dax_; }
   [[nodiscard]] Region* as_region() override { return this; }
 
@@ -101,8 +105,18 @@ class Region final : public FileData {
   // only when its bytes are in place.
   [[nodiscard]] std::uint64_t visible_size(std::uint64_t backing_size) const;
 
+  // Whether the kernel may map the backing file in our place: it would not see
+  // that it is append-only, and let stores through.
+  [[nodiscard]] bool is_for_kernel() const { return is_for_kernel_.load(); }
+
   // A descriptor of the backing file, for the kernel to open (passthrough).
   [[nodiscard]] int backing_fd() const;
+
+  // Somebody may have given the file capabilities, which a write takes away.
+  void expect_capabilities() { has_dropped_capabilities_.store(false); }
+
+  // Whether somebody has it open for writing, or had.
+  [[nodiscard]] bool may_be_written() const { return write_fd_.load() >= 0; }
 
   // The kernel's name for the backing file, while it uses it.
   [[nodiscard]] BackingId& backing_id() { return backing_id_; }
@@ -116,10 +130,18 @@ class Region final : public FileData {
   Region() = default;
 
   void learn_about(int fd);
+  pmem::Result<void> allow_writing(int path_fd, Writes writes)
+      PMEM_REQUIRES(mutex_);
   pmem::Result<void> install(pmem::UniqueFd fd, int open_flags)
       PMEM_REQUIRES(mutex_);
 
-  void note_read(int fd, std::uint64_t offset);
+  enum class Noted { kYes, kNo };
+  pmem::Result<std::size_t> read_as(Noted noted, std::uint64_t offset,
+                                    std::span<std::byte> to);
+  void note_read(int fd, const struct stat& status, std::uint64_t offset);
+  void have_read_noted(int fd, const struct stat& status, std::uint64_t offset);
+  template <typename Cut>
+  pmem::Result<void> truncate_with(const Cut& cut) PMEM_EXCLUDES(length_mutex_);
 
   const pmem::Mapping* mapping_for(std::uint64_t end, bool for_writing)
       PMEM_EXCLUDES(mutex_);
@@ -139,7 +161,7 @@ class Region final : public FileData {
   bool make_blocks(int fd, ByteRange range);
   bool store(std::uint64_t offset, std::span<const std::byte> bytes);
   pmem::Result<std::size_t> write_natively(const WriteRequest& request);
-  bool may_carry_privileges(mode_t mode);
+  bool takes_privileges(const WriteRequest& request, int fd, mode_t mode);
   pmem::Result<std::size_t> write_as_caller(const WriteRequest& request)
       PMEM_EXCLUDES(length_mutex_);
 
@@ -152,11 +174,18 @@ class Region final : public FileData {
   std::atomic<int> write_fd_ = -1;
   std::atomic<const pmem::Mapping*> mapping_ = nullptr;
   std::atomic<bool> is_unmappable_ = false;
+  // The descriptor for writing has O_APPEND.
+  std::atomic<bool> writes_only_at_end_ = false;
+  std::atomic<bool> is_for_kernel_ = true;
 
   std::atomic<std::int64_t> last_write_ns_ = 0;  // CLOCK_REALTIME; 0: settled
   NowAndThen noted_reads_{std::chrono::seconds(1)};
+  // The time of change of the file when a read moved no time of access.
+  std::atomic<std::int64_t> unmoved_at_change_ns_ = 0;
+  // Somebody has read what is written, but not settled.
+  std::atomic<bool> owes_noted_read_ = false;
   std::atomic<std::uint64_t> extending_from_ = kNotExtending;
-  std::atomic<bool> has_dropped_capabilities_ = false;
+  std::atomic<bool> has_dropped_capabilities_ = false;  // or has none
   AllocatedRanges allocated_;
   BackingId backing_id_;
 

@@ -116,6 +116,7 @@ Result<std::unique_ptr<Session>> Session::create(
   if (state->session == nullptr) {
     return fail(EINVAL, "starting libfuse with these options");
   }
+  state->connection.session = state->session.get();
   std::unique_ptr<Session> made(new Session(std::move(state)));
   struct fuse_session* session = made->state_->session.get();
   // Before the mount: a signal in between must not leave it behind.

@@ -57,17 +57,41 @@ bool is_empty(const AttributeChange& change) {
          !change.atime && !change.mtime;
 }
 
-// What chown(2) to -1 and -1 does: the kernel hands that on as a change of
-// nothing. It hands on the loss of set-id bits so, too, which comes with a
-// write; chown would have to be permitted to take them away.
-void move_change_time(int path_fd) {
-  struct stat status = {};
-  if (::fstat(path_fd, &status) == 0 &&
-      (status.st_mode & (S_ISUID | S_ISGID)) == 0) {
-    constexpr auto kSame = static_cast<uid_t>(-1);
-    [[maybe_unused]] const int ignored = ::fchownat(
-        path_fd, "", kSame, kSame, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+// What chown(2) to -1 and -1 does, of set-id bits, too: the kernel hands that
+// on as a change of nothing. So it does when somebody who may write takes the
+// bits away by writing; who does not own the file may do that, but not by
+// chown. He gets no error, and the write itself takes them away.
+void touch_owner(int path_fd) {
+  constexpr auto kSame = static_cast<uid_t>(-1);
+  [[maybe_unused]] const int ignored = ::fchownat(
+      path_fd, "", kSame, kSame, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+}
+
+// Of chattr(1): what an immutable or append-only file does not let even its
+// owner do. A region that is open already would let him.
+// Source: may_open() and inode_permission() of Linux.
+Result<void> check_inode_flags(const Node& node, int open_flags) {
+  const bool truncates = (open_flags & O_TRUNC) != 0;
+  const bool writes = (open_flags & O_ACCMODE) != O_RDONLY;
+  if (!truncates && !writes) {
+    return {};
   }
+  Result<PathFd> fd = node.path_fd();
+  if (!fd) {
+    return pass_on(fd);
+  }
+  struct statx facts = {};
+  if (::statx(fd->get(), "", AT_EMPTY_PATH, STATX_TYPE, &facts) != 0) {
+    return fail_errno("statx");
+  }
+  const auto has = [&facts](std::uint64_t flag) {
+    return (facts.stx_attributes & flag) != 0;
+  };
+  const bool appends = (open_flags & O_APPEND) != 0 && !truncates;
+  if (has(STATX_ATTR_IMMUTABLE) || (has(STATX_ATTR_APPEND) && !appends)) {
+    return fail(EPERM, "open");
+  }
+  return {};
 }
 
 Result<void> change_times(int path_fd, const AttributeChange& change) {
@@ -138,6 +162,12 @@ void SourceNode::bring_up_to_date(struct stat& status) {
       region->visible_size(static_cast<std::uint64_t>(status.st_size)));
 }
 
+bool SourceNode::may_change_unseen() {
+  const std::shared_ptr<Region> region = open_region();
+  return region != nullptr && region->may_be_written() &&
+         region->backing_id().is_used();
+}
+
 Result<std::optional<struct timespec>> SourceNode::birth_time() {
   Result<PathFd> fd = path_fd();
   if (!fd) {
@@ -174,7 +204,6 @@ Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
   }
   if (region != nullptr) {
     region->settle_times();
-    region->note_next_read();
   }
   // As the daemon: opening by handle is not for everybody. The kernel has seen
   // that the caller may write.
@@ -195,11 +224,11 @@ Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
       done = change_owner(fd->get(), change);
     }
     if (is_empty(change)) {
-      move_change_time(fd->get());
+      touch_owner(fd->get());
     }
     if (done && change.size_bytes) {
-      FileData& data = file != nullptr ? *file->data : **to_cut;
-      done = data.truncate(*change.size_bytes);
+      done = file != nullptr ? file->data->truncate(*change.size_bytes)
+                             : (*to_cut)->truncate_by_name(*change.size_bytes);
     }
     if (done && (change.atime || change.mtime)) {
       done = change_times(fd->get(), change);
@@ -402,7 +431,8 @@ void SourceNode::keep_region(const std::shared_ptr<Region>& region) {
   region_ = region;
 }
 
-Result<std::shared_ptr<Region>> SourceNode::region_for(Access access) {
+Result<std::shared_ptr<Region>> SourceNode::region_for(Access access,
+                                                       Writes writes) {
   if (type_ != S_IFREG) {
     return fail(type_ == S_IFDIR ? EISDIR : EINVAL, "open");
   }
@@ -412,13 +442,14 @@ Result<std::shared_ptr<Region>> SourceNode::region_for(Access access) {
   }
   const pmem::Lock lock(mutex_);
   if (std::shared_ptr<Region> region = region_.lock()) {
-    Result<void> allowed = region->allow(fd->get(), access);
+    Result<void> allowed = region->allow(fd->get(), access, writes);
     if (!allowed) {
       return pass_on(allowed);
     }
     return region;
   }
-  Result<std::shared_ptr<Region>> region = Region::open(fd->get(), access);
+  Result<std::shared_ptr<Region>> region =
+      Region::open(fd->get(), access, Region::Growth::kByGranularity, writes);
   if (region) {
     region_ = *region;
   }
@@ -427,7 +458,12 @@ Result<std::shared_ptr<Region>> SourceNode::region_for(Access access) {
 
 Result<std::unique_ptr<OpenFile>> SourceNode::open(int flags,
                                                    const Caller& caller) {
-  Result<std::shared_ptr<Region>> region = region_for(access_of(flags));
+  Result<void> allowed = check_inode_flags(*this, flags);
+  if (!allowed) {
+    return pass_on(allowed);
+  }
+  Result<std::shared_ptr<Region>> region =
+      region_for(access_of(flags), writes_of(flags));
   // A file that cannot be read was opened for writing alone.
   if (region && (flags & O_ACCMODE) == O_RDWR) {
     region = region_for(Access::kRead);
@@ -602,6 +638,9 @@ Result<void> SourceNode::set_xattr(const char* name, std::string_view value,
   Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
+  }
+  if (const std::shared_ptr<Region> region = open_region()) {
+    region->expect_capabilities();
   }
   const CallerScope as_caller(caller);
   return check(::setxattr(ProcPath(fd->get()).c_str(), name, value.data(),

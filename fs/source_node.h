@@ -37,6 +37,7 @@ class SourceNode : public Node {
   pmem::Result<struct stat> change_attributes(const AttributeChange& change,
                                               OpenFile* file,
                                               const Caller& caller) override;
+  [[nodiscard]] bool may_change_unseen() override;
   pmem::Result<struct statvfs> file_system_status() override;
 
   pmem::Result<Entry> lookup(const char* name) override;
@@ -85,7 +86,8 @@ class SourceNode : public Node {
   // The region of a file that somebody has open, or null.
   std::shared_ptr<Region> open_region() const PMEM_EXCLUDES(mutex_);
   // The same, opened now if it is not yet, and good for `access`.
-  pmem::Result<std::shared_ptr<Region>> region_for(pmem::Access access)
+  pmem::Result<std::shared_ptr<Region>> region_for(
+      pmem::Access access, Writes writes = Writes::kAnywhere)
       PMEM_EXCLUDES(mutex_);
   void keep_region(const std::shared_ptr<Region>& region) PMEM_EXCLUDES(mutex_);
 

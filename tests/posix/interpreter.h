@@ -2,16 +2,46 @@
 // own: it changes the working directory, the umask and the user. One thread.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <map>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "posix/words.h"
 
 namespace posix_tests {
 
-inline constexpr unsigned kUser = 12345;         // user and group
-inline constexpr unsigned kStranger = 45678;     // user and group
-inline constexpr unsigned kSharedGroup = 23456;  // the user is in it, too
+// What calls leave behind for later ones, and the account of them.
+struct State {
+  // The descriptor of a slot; -1 where there is none.
+  [[nodiscard]] int file(const std::string& slot) const;
+  void tell(const std::string& text) { account << text << '\n'; }
+
+  std::map<std::string, int> files;
+  std::map<std::string, std::pair<char*, std::size_t>> mappings;
+  std::map<std::string, int> processes;
+  std::map<std::string, struct stat> watched;
+  std::ostringstream account;
+};
+
+// A call; its answer is negative where it set errno.
+using Command = long (*)(State& state, const Words& words);
+using Commands = std::map<std::string, Command>;
+
+[[nodiscard]] const Commands& data_commands();     // calls_data.cc
+[[nodiscard]] const Commands& name_commands();     // calls_names.cc
+[[nodiscard]] const Commands& inode_commands();    // calls_inodes.cc
+[[nodiscard]] const Commands& process_commands();  // calls_processes.cc
+
+// The effective user and his groups: root, user, stranger or UID:GID[,GID...].
+// Throws std::runtime_error where that cannot be.
+void become(const std::string& who);
+
+// The names in a directory but for dot and dot-dot, sorted.
+[[nodiscard]] std::vector<std::string> names_in(const std::string& directory);
 
 class Interpreter {
  public:
@@ -25,61 +55,10 @@ class Interpreter {
   [[nodiscard]] std::string account();
 
  private:
-  using Words = std::vector<std::string>;
-  using Command = long (Interpreter::*)(const Words& words);
-
-  static const std::map<std::string, Command>& commands();
-
-  void become(const std::string& who);
-  int file(const std::string& slot) const;
-  void tell(const std::string& text);
+  void tell_what_moved();
   void tell_tree(const std::string& directory);
 
-  long as(const Words& words);
-  long umask_to(const Words& words);
-  long open(const Words& words);
-  long close(const Words& words);
-  long read(const Words& words);
-  long write(const Words& words);
-  long pread(const Words& words);
-  long pwrite(const Words& words);
-  long lseek(const Words& words);
-  long truncate(const Words& words);
-  long ftruncate(const Words& words);
-  long fallocate(const Words& words);
-  long fsync(const Words& words);
-  long copy(const Words& words);
-  long map(const Words& words);
-  long stat(const Words& words);
-  long fstat(const Words& words);
-  long times(const Words& words);
-  long access(const Words& words);
-  long chmod(const Words& words);
-  long fchmod(const Words& words);
-  long chown(const Words& words);
-  long lchown(const Words& words);
-  long fchown(const Words& words);
-  long utimens(const Words& words);
-  long link(const Words& words);
-  long linkfd(const Words& words);
-  long symlink(const Words& words);
-  long readlink(const Words& words);
-  long unlink(const Words& words);
-  long rmdir(const Words& words);
-  long mkdir(const Words& words);
-  long mknod(const Words& words);
-  long rename(const Words& words);
-  long list(const Words& words);
-  long chdir(const Words& words);
-  long setxattr(const Words& words);
-  long getxattr(const Words& words);
-  long removexattr(const Words& words);
-  long flock(const Words& words);
-  long lock(const Words& words);
-  long flags(const Words& words);
-
-  std::map<std::string, int> files_;
-  std::ostringstream account_;
+  State state_;
 };
 
 }  // namespace posix_tests

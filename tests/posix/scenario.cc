@@ -3,31 +3,37 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <exception>
 #include <fstream>
+#include <map>
 #include <stdexcept>
+#include <utility>
 
 #include "posix/interpreter.h"
+#include "posix/words.h"
 
 namespace posix_tests {
 namespace {
 
-constexpr const char* kDiffers = "] differs: ";
+constexpr const char* kDiffers = " differs: ";
+constexpr const char* kDiffersOnTmpfs = " differs on tmpfs: ";
 
+// [NAME] and what may stand behind it.
 Scenario parse_header(const std::string& line, const std::string& where) {
-  const std::size_t reason = line.find(kDiffers);
-  const std::size_t end = line.rfind(']', reason);
-  if (end == std::string::npos ||
-      (reason == std::string::npos && end + 1 != line.size())) {
-    throw std::runtime_error(where + ": the name of a scenario has no end");
-  }
+  const std::size_t end = line.find(']');
+  const std::string rest =
+      end == std::string::npos ? "]" : line.substr(end + 1);
   Scenario scenario;
   scenario.name = line.substr(1, end - 1);
-  if (reason != std::string::npos) {
-    scenario.differs = line.substr(reason + std::strlen(kDiffers));
+  scenario.differs_on_tmpfs = rest.starts_with(kDiffersOnTmpfs);
+  if (scenario.differs_on_tmpfs || rest.starts_with(kDiffers)) {
+    scenario.differs = rest.substr(rest.find(": ") + 2);
+  } else if (!rest.empty()) {
+    throw std::runtime_error(where + ": no name of a scenario");
   }
   return scenario;
 }
@@ -64,6 +70,46 @@ std::string read_all(int fd) {
   ::_exit(0);
 }
 
+void replace_all(std::string& text, const std::string& what,
+                 const std::string& by) {
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos;
+       at += by.size()) {
+    text.replace(at, what.size(), by);
+  }
+}
+
+// Once with each of the values in the place of the variable.
+std::vector<Scenario> with_each(const std::vector<Scenario>& scenarios,
+                                const std::string& variable,
+                                const Words& values) {
+  std::vector<Scenario> made;
+  for (const Scenario& scenario : scenarios) {
+    for (const std::string& value : values) {
+      Scenario one = scenario;
+      replace_all(one.name, variable, value);
+      for (std::string& call : one.calls) {
+        replace_all(call, variable, value);
+      }
+      made.push_back(std::move(one));
+    }
+  }
+  return made;
+}
+
+// A scenario as it is written, with its variables.
+struct Written {
+  Scenario scenario;
+  std::map<std::string, Words> variables;
+};
+
+std::vector<Scenario> written_out(const Written& written) {
+  std::vector<Scenario> scenarios = {written.scenario};
+  for (const auto& [variable, values] : written.variables) {
+    scenarios = with_each(scenarios, variable, values);
+  }
+  return scenarios;
+}
+
 }  // namespace
 
 std::vector<Scenario> load_scenarios(const std::string& file) {
@@ -71,7 +117,7 @@ std::vector<Scenario> load_scenarios(const std::string& file) {
   if (!lines) {
     throw std::runtime_error(file + " cannot be read");
   }
-  std::vector<Scenario> scenarios;
+  std::vector<Written> written;
   int number = 0;
   for (std::string line; std::getline(lines, line);) {
     const std::string where = file + ":" + std::to_string(++number);
@@ -79,11 +125,24 @@ std::vector<Scenario> load_scenarios(const std::string& file) {
       continue;
     }
     if (line.front() == '[') {
-      scenarios.push_back(parse_header(line, where));
-    } else if (scenarios.empty()) {
+      written.push_back({parse_header(line, where), {}});
+    } else if (written.empty()) {
       throw std::runtime_error(where + ": a call before the first scenario");
+    } else if (const Words words = split(line);
+               words.size() > 2 && words[0].front() == '$' && words[1] == "=") {
+      Words values(words.begin() + 2, words.end());
+      for (std::string& value : values) {
+        std::replace(value.begin(), value.end(), '~', ' ');
+      }
+      written.back().variables[words[0]] = std::move(values);
     } else {
-      scenarios.back().calls.push_back(line);
+      written.back().scenario.calls.push_back(line);
+    }
+  }
+  std::vector<Scenario> scenarios;
+  for (const Written& one : written) {
+    for (Scenario& scenario : written_out(one)) {
+      scenarios.push_back(std::move(scenario));
     }
   }
   return scenarios;

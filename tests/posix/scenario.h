@@ -2,8 +2,11 @@
 // compared.
 //
 // A file of scenarios is text. `[NAME]` begins one, each line after it is a
-// call, `#` begins a comment. `[NAME] differs: REASON` is one that must come
-// out differently through a mount, for that reason. Values; no thread rule.
+// call, `#` begins a comment. `$x = ONE TWO ...` makes it as many scenarios,
+// with each of the words in the place of $x in turn, in which ~ is a blank.
+// `[NAME] differs: REASON` comes out differently through a mount of anything
+// but a tmpfs, for that reason; `[NAME] differs on tmpfs: REASON` there.
+// Values; no thread rule.
 #pragma once
 
 #include <string>
@@ -13,7 +16,8 @@ namespace posix_tests {
 
 struct Scenario {
   std::string name;
-  std::string differs;  // the reason, if it is to differ
+  std::string differs;            // the reason, if it is to differ
+  bool differs_on_tmpfs = false;  // there, if not elsewhere
   std::vector<std::string> calls;
 };
 
