@@ -46,7 +46,8 @@ EOF
       done
       return 1
     }
-    trap 'kill -9 "$postmaster" 2> /dev/null; tail -n 40 "$log"' EXIT
+    postmaster=
+    trap 'test -z "$postmaster" || { kill -9 "$postmaster"; tail -n 40 "$log"; }' EXIT
 
     set +x
     start
@@ -91,6 +92,7 @@ EOF
     sql 'select count(*) from pgbench_accounts' | grep -qx 400000
     server pg_ctl stop -D "$data" -m fast -w
     wait "$postmaster"
+    postmaster=
     server pg_checksums --check -D "$data"
     server pg_checksums --check -D "$S/data"
     server pg_controldata -D "$S/data" | grep -E '^Database cluster state: +shut down$'
