@@ -20,7 +20,7 @@ TEST_P(Building, SedIsConfiguredMadeCheckedAndInstalled) {
   }
   const std::string archive = PMEMFS_SOURCES "/sed.tar.xz";
   if (!support::exists(archive)) {
-    GTEST_SKIP() << archive << " is missing: scripts/setup --test fetches it";
+    GTEST_SKIP() << archive << " is missing: scripts/test-sources fetches it";
   }
   // Built outside, too, for the difference.
   const bool is_compared = is(BackingKind::kDisk, MountedBy::kUser);

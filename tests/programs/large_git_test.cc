@@ -15,6 +15,7 @@ TEST_P(LargeGit, IsImportedClonedCheckedOutAndPackedAnew) {
     return;
   }
   run(R"sh(
+    test "$HOME" = "$N"
     git config --global user.name a
     git config --global user.email a@b
     git config --global core.fsync all

@@ -98,7 +98,7 @@ EOF
     server pg_controldata -D "$S/data" | grep -E '^Database cluster state: +shut down$'
     ! grep -E 'PANIC|could not|invalid page|corrupt' "$log"
   )sh",
-      {std::string("SECONDS_OF_LOAD=") + (is_long ? "60" : "15"),
+      {std::string("SECONDS_OF_LOAD=") + (is_long ? "60" : "10"),
        std::string("WAL_SYNC_METHOD=") + (GetParam().by == MountedBy::kUser
                                               ? "open_datasync"
                                               : "fdatasync")});
