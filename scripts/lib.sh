@@ -81,6 +81,34 @@ private_apt() {
     -o APT::Update::Error-Mode=any -o Acquire::Languages=none "$@"
 }
 
+# source_apt PROGRAM ARGUMENT...: private apt that knows only $work/debian.sources.
+source_apt() {
+  private_apt "$@" -o Dir::Etc::SourceList="$work/debian.sources" \
+    -o Dir::Etc::SourceParts=/nonexistent
+}
+
+# archive_address: that of Debian's archive or the mirror of it that this machine uses;
+# nothing if none of its package sources is.
+archive_address() {
+  local apt address
+  # Where the machine's own lists were cleared, private ones tell.
+  for apt in "" private_apt; do
+    [[ -z $apt ]] || logged "apt-get update" private_apt apt-get update || true
+    # shellcheck disable=SC2016 # apt expands it
+    address=$($apt apt-get indextargets --format '$(REPO_URI)' \
+      'Origin: Debian' 'Label: Debian' 'Component: main' | sort -u | head -n 1)
+    [[ -z $address ]] || break
+  done
+  echo "$address"
+}
+
+# read_sources ADDRESS SUITE: makes source_apt know the source packages of a suite.
+read_sources() {
+  printf '%s\n' "Types: deb-src" "URIs: $1" "Suites: $2" "Components: main" \
+    "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg" >"$work/debian.sources"
+  logged "reading Debian $2" twice source_apt apt-get update
+}
+
 # logged WHAT COMMAND...: shows the output only if the command fails; it goes to $work/log.
 logged() {
   local what=$1

@@ -8,8 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <string_view>
 #include <system_error>
 
 namespace support {
@@ -37,11 +39,19 @@ class Arguments {
   std::vector<char*> pointers_;
 };
 
+// A name that is there twice would be one thing to the C library, another to
+// bash and what it starts.
 std::vector<std::string> environment_with(
     const std::vector<std::string>& additions) {
-  std::vector<std::string> all = additions;  // the first of a name counts
+  const auto replaced_by = [](std::string_view entry) {
+    const std::string_view name = entry.substr(0, entry.find('=') + 1);
+    return [name](const std::string& word) { return word.starts_with(name); };
+  };
+  std::vector<std::string> all = additions;
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    all.emplace_back(*entry);
+    if (std::none_of(additions.begin(), additions.end(), replaced_by(*entry))) {
+      all.emplace_back(*entry);
+    }
   }
   return all;
 }
