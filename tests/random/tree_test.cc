@@ -110,6 +110,29 @@ TEST_P(RandomTree, IsTheSameAsNatively) {
   EXPECT_TRUE(report.empty()) << report;
 }
 
+// Most inodes are remembered by their handles, and opened for each use.
+class RandomTreeByHandles : public mount_tests::MountTest,
+                            public ::testing::WithParamInterface<BackingKind> {
+ protected:
+  void SetUp() override {
+    mount(support::make_directory_on(GetParam()),
+          {.wrapper = {"prlimit", "--nofile=120:120"}});
+  }
+};
+PMEMFS_ON_EACH_BACKING(RandomTreeByHandles);
+
+TEST_P(RandomTreeByHandles, IsTheSameAsNatively) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root can open files by handle";
+  }
+  let_others_in();
+  TreeRun run = run_in(native(), mounted(), source());
+  run.is_alive = [this] { return support::is_fuse_mount(mounted()); };
+  const support::TempDir reports;
+  const std::string report = run_side_by_side(run, reports.path());
+  EXPECT_TRUE(report.empty()) << report;
+}
+
 class RandomTreeOfAUser : public mount_tests::UserMountTest,
                           public ::testing::WithParamInterface<BackingKind> {
  protected:
