@@ -81,10 +81,14 @@ Anchor::Anchor(pmem::UniqueFd fd, mode_t type, AnchorPool& pool,
     fd_ = std::move(fd);
     pool_.add();
   }
+  if (!fd_.valid()) {
+    pool_.add_other();
+  }
 }
 
 Anchor::~Anchor() {
-  if (fd_.valid()) {
+  fd_.valid() ? pool_.remove() : pool_.remove_other();
+  if (held_.load() >= 0) {
     pool_.remove();
   }
   if (!identity_.empty()) {
@@ -95,6 +99,10 @@ Anchor::~Anchor() {
 pmem::Result<PathFd> Anchor::open() const {
   if (fd_.valid()) {
     return PathFd(fd_.get());
+  }
+  const int held = held_.load(std::memory_order_acquire);
+  if (held >= 0) {
+    return PathFd(held);
   }
   if (!identity_.empty()) {
     return open_by_place();
@@ -132,6 +140,15 @@ pmem::Result<PathFd> Anchor::open_by_place() const {
   return PathFd(std::move(fd));
 }
 
+void Anchor::hold(pmem::UniqueFd fd) const {
+  const pmem::Lock lock(mutex_);
+  if (!fd_.valid() && !held_fd_.valid()) {
+    held_fd_ = std::move(fd);
+    pool_.add();
+    held_.store(held_fd_.get(), std::memory_order_release);
+  }
+}
+
 void Anchor::move_to(const SeenAt& seen_at) const {
   if (identity_.empty()) {
     return;
@@ -142,8 +159,9 @@ void Anchor::move_to(const SeenAt& seen_at) const {
 }
 
 bool Anchor::is_same_inode(int fd) const {
-  return fd_.valid() || (identity_.empty() ? handle_of(fd) == handle_
-                                           : identity_of(fd) == identity_);
+  return fd_.valid() || held_.load() >= 0 ||
+         (identity_.empty() ? handle_of(fd) == handle_
+                            : identity_of(fd) == identity_);
 }
 
 bool can_open_by_handle(int mount_fd) {

@@ -51,6 +51,13 @@ class AnchorPool {
   void add() { descriptors_.fetch_add(1, std::memory_order_relaxed); }
   void remove() { descriptors_.fetch_sub(1, std::memory_order_relaxed); }
 
+  // Whether some anchor has no descriptor.
+  [[nodiscard]] bool has_others() const {
+    return others_.load(std::memory_order_relaxed) > 0;
+  }
+  void add_other() { others_.fetch_add(1, std::memory_order_relaxed); }
+  void remove_other() { others_.fetch_sub(1, std::memory_order_relaxed); }
+
   // Whether some anchor is remembered by its place.
   [[nodiscard]] bool has_places() const {
     return places_.load(std::memory_order_relaxed) > 0;
@@ -65,6 +72,7 @@ class AnchorPool {
 
   const std::size_t most_descriptors_;
   std::atomic<std::size_t> descriptors_ = 0;
+  std::atomic<std::size_t> others_ = 0;
   std::atomic<std::size_t> places_ = 0;
 };
 
@@ -119,10 +127,15 @@ class Anchor {
   Anchor(const Anchor&) = delete;
   Anchor& operator=(const Anchor&) = delete;
 
-  // Errors: ESTALE (deleted, and nobody has it open; not any more where it was
-  // seen; or the file system is unmounted), EMFILE, ENFILE, and EACCES where
-  // the directory it was seen in has been closed to the daemon.
+  // Errors: ESTALE (deleted by others beneath; not any more where it was seen;
+  // or the file system is unmounted), EMFILE, ENFILE, and EACCES where the
+  // directory it was seen in has been closed to the daemon.
   [[nodiscard]] pmem::Result<PathFd> open() const PMEM_EXCLUDES(mutex_);
+
+  // The inode has lost its last name, by which or by whose handle it could be
+  // reached: from now on the descriptor, which is one of it, is kept. Whoever
+  // has it open can go on to use it; else the kernel forgets it soon.
+  void hold(pmem::UniqueFd fd) const PMEM_EXCLUDES(mutex_);
 
   // The inode has been seen there now.
   void move_to(const SeenAt& seen_at) const PMEM_EXCLUDES(mutex_);
@@ -147,7 +160,9 @@ class Anchor {
   pmem::UniqueFd fd_;
   std::string handle_;    // a struct file_handle
   std::string identity_;  // as told by identity_of(); then there is a place
+  mutable std::atomic<int> held_ = -1;  // that of held_fd_
   mutable pmem::Mutex mutex_;
+  mutable pmem::UniqueFd held_fd_ PMEM_GUARDED_BY(mutex_);
   mutable Place place_ PMEM_GUARDED_BY(mutex_);
 };
 

@@ -48,6 +48,17 @@ class NodeTable {
     return made;
   }
 
+  // The node with this key, if the kernel knows one; counts no lookup.
+  template <typename IsSame>
+  [[nodiscard]] std::shared_ptr<Node> find(InodeKey key,
+                                           const IsSame& is_same) const
+      PMEM_EXCLUDES(mutex_) {
+    const pmem::Lock lock(mutex_);
+    const auto found = nodes_.find(key);
+    return found != nodes_.end() && is_same(*found->second) ? found->second
+                                                            : nullptr;
+  }
+
   // The kernel has forgotten `lookups` lookups; the node goes with the last,
   // and when most of many have gone, their memory goes back to the system.
   void forget(Node& node, std::uint64_t lookups) PMEM_EXCLUDES(mutex_);

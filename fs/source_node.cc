@@ -346,8 +346,39 @@ Result<void> SourceNode::remove(const char* name, int flags,
   if (!fd) {
     return pass_on(fd);
   }
-  const CallerScope as_caller(caller);
-  return check(::unlinkat(fd->get(), name, flags), "unlink");
+  UniqueFd victim = open_victim(fd->get(), name);
+  Result<void> done;
+  {
+    const CallerScope as_caller(caller);
+    done = check(::unlinkat(fd->get(), name, flags), "unlink");
+  }
+  if (done) {
+    hold_if_nameless(std::move(victim));
+  }
+  return done;
+}
+
+// What is about to lose a name, if it may be known by nothing but that.
+UniqueFd SourceNode::open_victim(int directory, const char* name) const {
+  return tree_->shared().anchors.has_others()
+             ? open_child(directory, name, tree_->enters_mounts())
+             : UniqueFd();
+}
+
+void SourceNode::hold_if_nameless(UniqueFd fd) const {
+  struct stat status = {};
+  if (!fd.valid() || ::fstat(fd.get(), &status) != 0 ||
+      (status.st_nlink > 0 && !S_ISDIR(status.st_mode))) {
+    return;
+  }
+  const auto is_same = [&](const Node& node) {
+    return static_cast<const SourceNode&>(node).is_same_inode(fd.get());
+  };
+  const std::shared_ptr<Node> node =
+      tree_->shared().nodes.find({status.st_dev, status.st_ino}, is_same);
+  if (node != nullptr) {
+    static_cast<const SourceNode&>(*node).anchor_.hold(std::move(fd));
+  }
 }
 
 Result<void> SourceNode::remove_file(const char* name, const Caller& caller) {
@@ -367,12 +398,16 @@ Result<void> SourceNode::rename(const char* name, Node& to,
   if (!from_fd || !to_fd) {
     return pass_on(!from_fd ? from_fd : to_fd);
   }
+  UniqueFd victim = (flags & RENAME_EXCHANGE) == 0
+                        ? open_victim(to_fd->get(), new_name)
+                        : UniqueFd();
   {
     const CallerScope as_caller(caller);
     if (::renameat2(from_fd->get(), name, to_fd->get(), new_name, flags) != 0) {
       return fail_errno("rename");
     }
   }
+  hold_if_nameless(std::move(victim));
   if (tree_->shared().anchors.has_places()) {
     // Who was remembered by the old name is by the new one, now.
     see_again(to, new_name);

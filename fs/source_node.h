@@ -97,6 +97,9 @@ class SourceNode : public Node {
                                  const char* doing);
   // Looks the name up for the sake of the anchor of what has it.
   void see_again(Node& directory, const char* name);
+  [[nodiscard]] pmem::UniqueFd open_victim(int directory,
+                                           const char* name) const;
+  void hold_if_nameless(pmem::UniqueFd fd) const;
   pmem::Result<void> remove(const char* name, int flags, const Caller& caller);
   pmem::Result<CreatedFile> adopt_created(pmem::UniqueFd fd,
                                           const std::optional<SeenAt>& seen_at);

@@ -584,6 +584,36 @@ TEST_P(FewDescriptors, DoNotLimitHowManyFilesAreKnown) {
   EXPECT_EQ(content_of(mounted("0")), "1999");
 }
 
+// Also when the daemon does not hear of that it is open.
+TEST_P(FewDescriptors, WhatIsOpenOutlivesItsLastName) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only root can open files by handle";
+  }
+  constexpr int kFiles = 300;
+  for (int number = 0; number < kFiles; ++number) {
+    ASSERT_NO_FATAL_FAILURE(make_file(source(std::to_string(number))));
+  }
+  ASSERT_EQ(entries_of(mounted()).size(), std::size_t{kFiles});
+  make_file(mounted("unlinked"));
+  make_file(mounted("replaced"));
+  ASSERT_EQ(::mkdir(mounted("removed").c_str(), 0755), 0);
+  ASSERT_EQ(::mkfifo(mounted("fifo").c_str(), 0644), 0);
+  std::vector<pmem::UniqueFd> open;
+  for (const char* name : {"unlinked", "replaced", "removed"}) {
+    open.push_back(open_file(mounted(name), O_PATH));
+  }
+  open.push_back(open_file(mounted("fifo"), O_RDWR));
+  ASSERT_EQ(::unlink(mounted("unlinked").c_str()), 0);
+  ASSERT_EQ(::rename(mounted("0").c_str(), mounted("replaced").c_str()), 0);
+  ASSERT_EQ(::rmdir(mounted("removed").c_str()), 0);
+  ASSERT_EQ(::unlink(mounted("fifo").c_str()), 0);
+  for (const pmem::UniqueFd& fd : open) {
+    struct stat status = {};
+    EXPECT_EQ(::fstat(fd.get(), &status), 0) << std::strerror(errno);
+    EXPECT_EQ(status.st_nlink, 0U);
+  }
+}
+
 TEST_P(FewDescriptors, AUserCutsAFileByItsName) {
   if (::geteuid() != 0) {
     GTEST_SKIP() << "only root can open files by handle";

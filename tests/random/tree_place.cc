@@ -240,6 +240,15 @@ long remove_all(int directory, const std::string& name) {
          (::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0 ? 1 : 0);
 }
 
+// Whether somebody may link to a file depends on its set-id bits
+// (fs.protected_hardlinks). The kernel goes by those that it saw last, and a
+// write may have taken them away since.
+void refresh_mode(int fd, const char* path) {
+  struct stat status = {};
+  [[maybe_unused]] const int ignored =
+      ::fstatat(fd, path, &status, AT_EMPTY_PATH);
+}
+
 // The name that a file with several names was first met by.
 using FirstNames = std::map<ino_t, std::string>;
 
@@ -321,6 +330,7 @@ std::string TreePlace::symlink(const TreeOperation& operation) {
 }
 
 std::string TreePlace::link(const TreeOperation& operation) {
+  refresh_mode(AT_FDCWD, path(operation.path).c_str());
   return answer(::linkat(AT_FDCWD, path(operation.path).c_str(), AT_FDCWD,
                          path(operation.other).c_str(), flags_of(operation)));
 }
@@ -500,6 +510,7 @@ std::string TreePlace::slot_setxattr(const TreeOperation& operation) {
 }
 
 std::string TreePlace::slot_link(const TreeOperation& operation) {
+  refresh_mode(slot(operation), "");
   const std::string self = "/proc/self/fd/" + std::to_string(slot(operation));
   return answer(::linkat(AT_FDCWD, self.c_str(), AT_FDCWD,
                          path(operation.path).c_str(), AT_SYMLINK_FOLLOW));
