@@ -21,7 +21,6 @@
 #include "random/operation_text.h"
 #include "random/seed.h"
 #include "support/row_name.h"
-#include "support/sanitizers.h"
 
 namespace random_tests {
 namespace {
@@ -35,14 +34,6 @@ struct Row {
   std::uint64_t operations;  // in the release build
   std::vector<std::string> environment = {};
 };
-
-// A sanitized program does in the same time:
-constexpr std::uint64_t kSlowerWithSanitizers = 4;
-
-std::uint64_t operations_for(std::uint64_t released) {
-  return operations_of_this_run(
-      support::kHasSanitizer ? released / kSlowerWithSanitizers : released);
-}
 
 // What tmpfs, for one, does not have.
 bool has_zero_range(const std::string& directory) {
@@ -70,7 +61,7 @@ DataRun run_in(const std::string& seen, const std::string& beneath,
                     .maps_the_file = maps_the_file},
           .layout = usual_layout(maps_the_file, true),
           .seed = seed_of_this_run(),
-          .operations = operations_for(operations)};
+          .operations = operations_of_this_run(operations / kSlowerBy)};
 }
 
 class RandomData : public mount_tests::MountTest,

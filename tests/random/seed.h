@@ -10,6 +10,8 @@
 #include <random>
 #include <string>
 
+#include "support/sanitizers.h"
+
 namespace random_tests {
 
 class Random {
@@ -56,6 +58,12 @@ class Random {
   const char* text = std::getenv("PMEMFS_OPERATIONS");
   return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
 }
+
+// How many times fewer operations a sanitized program does by itself, to end in
+// a similar time.
+inline constexpr std::uint64_t kSlowerBy = support::kHasThreadSanitizer    ? 4
+                                           : support::kHasAddressSanitizer ? 2
+                                                                           : 1;
 
 // How the run can be had again.
 [[nodiscard]] inline std::string how_to_repeat(std::uint64_t seed,

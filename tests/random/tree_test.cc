@@ -22,7 +22,6 @@
 #include "random/operation_text.h"
 #include "random/seed.h"
 #include "random/tree_run.h"
-#include "support/sanitizers.h"
 #include "support/temp_dir.h"
 
 namespace random_tests {
@@ -31,7 +30,6 @@ namespace {
 using support::BackingKind;
 
 constexpr std::uint64_t kOperations = 60'000;
-constexpr std::uint64_t kSlowerWithSanitizers = 3;
 constexpr std::uint64_t kProcesses = 2;
 
 std::string play(const TreeRun& run) {
@@ -88,9 +86,7 @@ TreeRun run_in(const std::string& native, const std::string& seen,
   run.seen = seen;
   run.beneath = beneath;
   run.seed = seed_of_this_run();
-  run.operations = operations_of_this_run(
-      support::kHasSanitizer ? kOperations / kSlowerWithSanitizers
-                             : kOperations);
+  run.operations = operations_of_this_run(kOperations / kSlowerBy);
   std::cout << how_to_repeat(run.seed, run.operations) << std::endl;
   return run;
 }
