@@ -78,7 +78,7 @@ TEST_P(LargeGit, IsImportedClonedCheckedOutAndPackedAnew) {
     test -z "$(git -c core.preloadIndex=true -c index.threads=4 status --porcelain)"
     git merge -q -m merge -X ours topic
     git gc -q
-    git repack -a -d -q -f --depth=5 --window=5
+    git repack -a -d -q
     git fsck --full --strict --no-progress
     test -z "$(git status --porcelain)"
 
