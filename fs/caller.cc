@@ -42,9 +42,8 @@ std::string proc_path(pid_t pid, const char* name) {
   return "/proc/" + std::to_string(pid) + "/" + name;
 }
 
-// What a line of the process's status says after its label; "" if the process
-// is gone.
-std::string status_line(pid_t pid, std::string_view label) {
+// "" if the process is gone.
+std::string status_of(pid_t pid) {
   const pmem::UniqueFd fd(
       ::open(proc_path(pid, "status").c_str(), O_RDONLY | O_CLOEXEC));
   std::string status;
@@ -54,16 +53,21 @@ std::string status_line(pid_t pid, std::string_view label) {
          (length = ::read(fd.get(), chunk.data(), chunk.size())) > 0) {
     status.append(chunk.data(), static_cast<std::size_t>(length));
   }
-  const std::size_t found = status.find("\n" + std::string(label));
+  return status;
+}
+
+// What the line says after its label; "" where there is none.
+std::string line_of(const std::string& status, const char* label) {
+  const std::size_t found = status.find(label);
   if (found == std::string::npos) {
     return {};
   }
-  const std::size_t begin = found + 1 + label.size();
+  const std::size_t begin = found + std::string_view(label).size();
   return status.substr(begin, status.find('\n', begin) - begin);
 }
 
-std::vector<gid_t> supplementary_groups(pid_t pid) {
-  const std::string line = status_line(pid, "Groups:");
+std::vector<gid_t> supplementary_groups(const std::string& status) {
+  const std::string line = line_of(status, "\nGroups:");
   const char* at = line.data();
   const char* end = line.data() + line.size();
   std::vector<gid_t> groups;
@@ -80,6 +84,36 @@ std::vector<gid_t> supplementary_groups(pid_t pid) {
   return groups;
 }
 
+std::uint64_t effective_capabilities(const std::string& status) {
+  return std::strtoull(line_of(status, "\nCapEff:").c_str(), nullptr, 16);
+}
+
+constexpr std::uint64_t bit(unsigned capability) {
+  return std::uint64_t{1} << capability;
+}
+
+// Those about files, which go when setfsuid(2) makes a thread that of a user.
+constexpr std::uint64_t kFileCapabilities =
+    bit(CAP_CHOWN) | bit(CAP_DAC_OVERRIDE) | bit(CAP_DAC_READ_SEARCH) |
+    bit(CAP_FOWNER) | bit(CAP_FSETID) | bit(CAP_MKNOD) |
+    bit(CAP_LINUX_IMMUTABLE) | bit(CAP_MAC_OVERRIDE);
+
+// Adds to what this thread may, as far as the daemon may.
+void raise_capabilities(std::uint64_t wanted) {
+  struct __user_cap_header_struct header = {
+      .version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  std::array<struct __user_cap_data_struct, 2> sets = {};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) {
+    return;
+  }
+  constexpr unsigned kBitsInOne = 32;
+  for (struct __user_cap_data_struct& set : sets) {
+    set.effective |= static_cast<std::uint32_t>(wanted) & set.permitted;
+    wanted >>= kBitsInOne;
+  }
+  ::syscall(SYS_capset, &header, sets.data());
+}
+
 // Capabilities count in the user namespace of whoever has them.
 bool shares_user_namespace(pid_t pid) {
   struct stat ours = {};
@@ -92,9 +126,8 @@ bool shares_user_namespace(pid_t pid) {
 }  // namespace
 
 bool is_administrator(const Caller& caller) {
-  const std::uint64_t effective =
-      std::strtoull(status_line(caller.pid, "CapEff:").c_str(), nullptr, 16);
-  return (effective >> CAP_SYS_ADMIN & 1U) != 0 &&
+  const std::uint64_t effective = effective_capabilities(status_of(caller.pid));
+  return (effective & bit(CAP_SYS_ADMIN)) != 0 &&
          shares_user_namespace(caller.pid);
 }
 
@@ -109,9 +142,17 @@ CallerScope::CallerScope(const Caller& caller) {
   }
   if (caller.uid != kDaemonUser) {
     changed_user_ = true;
+    const std::string status = status_of(caller.pid);
     // Before the user changes: afterwards the right to do so is gone.
-    set_thread_groups(supplementary_groups(caller.pid));
+    set_thread_groups(supplementary_groups(status));
     ::setfsuid(caller.uid);
+    // For the few who are not root but may what root may. The way back to root
+    // gives the daemon all of its own.
+    const std::uint64_t kept =
+        effective_capabilities(status) & kFileCapabilities;
+    if (kept != 0 && shares_user_namespace(caller.pid)) {
+      raise_capabilities(kept);
+    }
   }
 }
 

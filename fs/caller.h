@@ -3,11 +3,12 @@
 // What the kernel decides by credentials (the owner of a new file, whether
 // set-id bits survive, who may change an owner) it must decide by the caller's.
 // CallerScope gives the calling thread the caller's file-system user and group,
-// supplementary groups and umask, and takes them back at the end of the scope.
+// supplementary groups, umask and capabilities about files, and takes them back
+// at the end of the scope.
 // A daemon that is not root acts as itself: the mount is its user's own.
 //
 // Values; a CallerScope belongs to the thread that made it.
-// Source: setfsuid(2), credentials(7), unshare(2) (CLONE_FS).
+// Source: setfsuid(2), credentials(7), capabilities(7), unshare(2) (CLONE_FS).
 #pragma once
 
 #include <sys/types.h>
