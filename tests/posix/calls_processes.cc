@@ -1,7 +1,9 @@
 // Calls about processes: users, umask, programs.
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +21,18 @@ namespace {
 long call_as(State& /*state*/, const Words& words) {
   become(words.at(1));
   return 0;
+}
+
+// What `as` has left of the effective capabilities, and these.
+long call_raise(State& /*state*/, const Words& words) {
+  struct __user_cap_header_struct header = {
+      .version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  std::array<struct __user_cap_data_struct, 2> sets = {};
+  ::syscall(SYS_capget, &header, sets.data());
+  for (auto word = words.begin() + 1; word != words.end(); ++word) {
+    sets[0].effective |= 1U << id(*word);
+  }
+  return ::syscall(SYS_capset, &header, sets.data());
 }
 
 long call_umask(State& /*state*/, const Words& words) {
@@ -120,8 +134,9 @@ long call_end(State& state, const Words& words) {
 
 const Commands& process_commands() {
   static const Commands kCommands = {
-      {"as", call_as},   {"umask", call_umask}, {"program", call_program},
-      {"run", call_run}, {"start", call_start}, {"end", call_end},
+      {"as", call_as},           {"raise", call_raise}, {"umask", call_umask},
+      {"program", call_program}, {"run", call_run},     {"start", call_start},
+      {"end", call_end},
   };
   return kCommands;
 }

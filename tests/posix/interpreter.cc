@@ -4,6 +4,7 @@
 // between them; numbers are as in C. SLOT is a name for an open file.
 //
 //   as root|user|stranger|UID:GID[,GID...]   umask MODE     chdir DIR
+//   raise CAPABILITY...   of who has become another user
 //   watch [PATH...]       from now on, what of these moves with each call
 //   make KIND PATH        regular folder fifo sock chr blk link none
 //   open SLOT PATH FLAGS [MODE]      openat SLOT SLOT PATH FLAGS [MODE]

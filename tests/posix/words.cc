@@ -1,6 +1,7 @@
 #include "posix/words.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/file.h>
@@ -66,6 +67,12 @@ const std::map<std::string, long>& flag_names() {
       {"RWF_SYNC", RWF_SYNC},
       {"RWF_NOWAIT", RWF_NOWAIT},
       {"RWF_APPEND", RWF_APPEND},
+      {"CHOWN", CAP_CHOWN},
+      {"DAC_OVERRIDE", CAP_DAC_OVERRIDE},
+      {"DAC_READ_SEARCH", CAP_DAC_READ_SEARCH},
+      {"FOWNER", CAP_FOWNER},
+      {"FSETID", CAP_FSETID},
+      {"MKNOD", CAP_MKNOD},
       {"root", 0},
       {"user", kUser},
       {"stranger", kStranger},
