@@ -66,22 +66,32 @@ std::string line_of(const std::string& status, const char* label) {
   return status.substr(begin, status.find('\n', begin) - begin);
 }
 
-std::vector<gid_t> supplementary_groups(const std::string& status) {
-  const std::string line = line_of(status, "\nGroups:");
+std::vector<id_t> numbers_in(const std::string& line) {
   const char* at = line.data();
   const char* end = line.data() + line.size();
-  std::vector<gid_t> groups;
+  std::vector<id_t> numbers;
   while (at < end) {
-    gid_t group = 0;
-    const auto parsed = std::from_chars(at, end, group);
+    id_t number = 0;
+    const auto parsed = std::from_chars(at, end, number);
     if (parsed.ec == std::errc()) {
-      groups.push_back(group);
+      numbers.push_back(number);
       at = parsed.ptr;
     } else {
       ++at;  // a blank
     }
   }
-  return groups;
+  return numbers;
+}
+
+std::vector<gid_t> supplementary_groups(const std::string& status) {
+  return numbers_in(line_of(status, "\nGroups:"));
+}
+
+// Whether it is the status of one who acts as the caller did: the number of a
+// process that is gone may be another's.
+bool is_status_of(const Caller& caller, const std::string& status) {
+  const std::vector<id_t> users = numbers_in(line_of(status, "\nUid:"));
+  return !users.empty() && users.back() == caller.uid;
 }
 
 std::uint64_t effective_capabilities(const std::string& status) {
@@ -150,7 +160,8 @@ CallerScope::CallerScope(const Caller& caller) {
     // gives the daemon all of its own.
     const std::uint64_t kept =
         effective_capabilities(status) & kFileCapabilities;
-    if (kept != 0 && shares_user_namespace(caller.pid)) {
+    if (kept != 0 && is_status_of(caller, status) &&
+        shares_user_namespace(caller.pid)) {
       raise_capabilities(kept);
     }
   }
