@@ -1,5 +1,6 @@
 // Calls on open files: data, mappings, locks.
 #include <fcntl.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -215,6 +216,17 @@ long call_clone(State& state, const Words& words) {
   return ::ioctl(state.file(words.at(2)), FICLONE, state.file(words.at(1)));
 }
 
+// How many extents the file has (FIEMAP).
+long call_extents(State& state, const Words& words) {
+  struct fiemap question = {};
+  question.fm_length = FIEMAP_MAX_OFFSET;
+  question.fm_flags = FIEMAP_FLAG_SYNC;
+  if (::ioctl(state.file(words.at(1)), FS_IOC_FIEMAP, &question) != 0) {
+    return -1;
+  }
+  return question.fm_mapped_extents;
+}
+
 long call_mapped(State& state, const Words& words) {
   const auto length = static_cast<std::size_t>(number(words.at(3)));
   const bool is_private = has(words, 4, "private");
@@ -315,6 +327,7 @@ const Commands& data_commands() {
       {"sendfile", call_sendfile},
       {"splice", call_splice},
       {"clone", call_clone},
+      {"extents", call_extents},
       {"mapped", call_mapped},
       {"store", call_store},
       {"load", call_load},

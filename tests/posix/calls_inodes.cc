@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <string>
 
 #include "posix/interpreter.h"
@@ -186,6 +187,17 @@ long call_lsattr(State& state, const Words& words) {
   });
 }
 
+// The same as statx(2) tells them.
+long call_statxflags(State& state, const Words& words) {
+  constexpr std::uint64_t kTold =
+      STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND | STATX_ATTR_NODUMP;
+  struct statx facts = {};
+  const int answer = ::statx(AT_FDCWD, words.at(1).c_str(), AT_SYMLINK_NOFOLLOW,
+                             STATX_TYPE, &facts);
+  state.tell("  " + std::to_string(facts.stx_attributes & kTold));
+  return answer;
+}
+
 long call_listxattr(State& /*state*/, const Words& words) {
   std::array<char, 65536> names;
   return ::llistxattr(words.at(1).c_str(), names.data(),
@@ -216,6 +228,7 @@ const Commands& inode_commands() {
       {"futimens", call_futimens},
       {"chattr", call_chattr},
       {"lsattr", call_lsattr},
+      {"statxflags", call_statxflags},
       {"listxattr", call_listxattr},
   };
   return kCommands;

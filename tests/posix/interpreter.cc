@@ -17,7 +17,7 @@
 //   fallocate SLOT MODE OFFSET LENGTH           posix_fallocate SLOT O L
 //   copy FROM OFFSET TO OFFSET LENGTH           (copy_file_range)
 //   sendfile FROM TO LENGTH          splice FROM TO LENGTH  (by a pipe)
-//   clone FROM TO                    (FICLONE)
+//   clone FROM TO                    (FICLONE)              extents SLOT
 //   map SLOT OFFSET LENGTH [TEXT]    reads, or writes the text, by a mapping
 //   mapped NAME SLOT LENGTH [private]           store NAME OFFSET TEXT
 //   load NAME OFFSET LENGTH          msync NAME FLAGS       unmap NAME
@@ -29,6 +29,7 @@
 //   fchownat SLOT UID GID            of what O_PATH has opened
 //   utimens PATH ATIME MTIME [follow]           futimens SLOT ATIME MTIME
 //   chattr PATH FLAGS                (FS_IOC_SETFLAGS)      lsattr PATH
+//   statxflags PATH
 //   link OLD NEW                     linkfd SLOT NEW [empty]
 //   symlink TARGET PATH              readlink PATH          readlinkfd SLOT
 //   unlink PATH  rmdir PATH          mkdir PATH [MODE]
