@@ -111,7 +111,10 @@ Result<void> Region::allow_writing(int path_fd, Writes writes) {
 Result<void> Region::install(UniqueFd fd, int open_flags) {
   const int number = fd.get();
   const int access_mode = open_flags & O_ACCMODE;
-  learn_about(number);
+  // Readers of the first descriptor look at the facts without a lock.
+  if (read_fd_.load() < 0 && write_fd_.load() < 0) {
+    learn_about(number);
+  }
   if (access_mode != O_RDONLY) {
     const bool at_end = (open_flags & O_APPEND) != 0;
     writes_only_at_end_.store(at_end);

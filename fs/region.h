@@ -165,6 +165,7 @@ class Region final : public FileData {
   pmem::Result<std::size_t> write_as_caller(const WriteRequest& request)
       PMEM_EXCLUDES(length_mutex_);
 
+  // Facts of the file, known before anybody shares the region.
   Growth growth_ = Growth::kByGranularity;
   bool is_dax_ = false;
   bool read_faults_allocate_ = false;

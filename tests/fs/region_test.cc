@@ -223,6 +223,29 @@ TEST_P(RegionTest, AReadersRegionCanLaterBeWritten) {
   EXPECT_EQ(backing_text(), "after!");
 }
 
+// Orders nothing between the threads, for the thread sanitizer.
+TEST_P(RegionTest, AReaderReadsOnWhileTheRegionBecomesWritable) {
+  std::ofstream(path_) << "before";
+  const auto region = open(Access::kRead);
+  const bool is_parallel = region->takes_parallel_writes();
+  std::atomic<bool> has_read = false;
+  std::atomic<bool> is_writable = false;
+  std::thread reader([&] {
+    do {
+      EXPECT_EQ(read(*region, 0, 6), "before");
+      EXPECT_EQ(region->takes_parallel_writes(), is_parallel);
+      has_read.store(true, std::memory_order_relaxed);
+    } while (!is_writable.load(std::memory_order_relaxed));
+  });
+  while (!has_read.load(std::memory_order_relaxed)) {
+    std::this_thread::yield();
+  }
+  const UniqueFd path_fd(::open(path_.c_str(), O_PATH));
+  EXPECT_TRUE(region->allow(path_fd.get(), Access::kReadWrite));
+  is_writable.store(true, std::memory_order_relaxed);
+  reader.join();
+}
+
 TEST_P(RegionTest, TruncatingCutsAndExtendsWithZeros) {
   const auto region = open();
   write(*region, 0, "abcdef");
