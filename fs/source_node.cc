@@ -106,8 +106,8 @@ bool is_trusted(std::string_view name) { return name.starts_with("trusted."); }
 
 // Among names of which each has its final NUL.
 bool has_trusted_xattr(std::string_view names) {
-  return is_trusted(names) ||
-         names.find(std::string_view("\0trusted.", 9)) != names.npos;
+  return is_trusted(names) || names.find(std::string_view("\0trusted.", 9)) !=
+                                  std::string_view::npos;
 }
 
 }  // namespace
