@@ -2,8 +2,10 @@
 // the error as a value. Free functions; any thread.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "fs/extents.h"
@@ -40,9 +42,14 @@ namespace pmemfs {
 [[nodiscard]] pmem::Result<pmem::Mapping> map_backing(
     const pmem::Source& source, const pmem::MappingOptions& options);
 
+// To be compared; what is further away than 1677 or 2262 is as far as that.
 [[nodiscard]] inline std::int64_t in_ns(const struct timespec& time) {
   constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
-  return time.tv_sec * kNanosecondsPerSecond + time.tv_nsec;
+  constexpr std::int64_t kMostSeconds =
+      std::numeric_limits<std::int64_t>::max() / kNanosecondsPerSecond - 1;
+  const std::int64_t seconds =
+      std::clamp<std::int64_t>(time.tv_sec, -kMostSeconds, kMostSeconds);
+  return seconds * kNanosecondsPerSecond + time.tv_nsec;
 }
 
 // The time that the kernel would stamp on a file now, in nanoseconds since the
