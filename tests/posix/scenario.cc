@@ -1,5 +1,8 @@
 #include "posix/scenario.h"
 
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -8,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <stdexcept>
@@ -110,6 +114,26 @@ std::vector<Scenario> written_out(const Written& written) {
   return scenarios;
 }
 
+// What is immutable or append-only could not be removed.
+void free_flags(const std::string& directory) {
+  namespace fs = std::filesystem;
+  for (const fs::directory_entry& entry :
+       fs::recursive_directory_iterator(directory)) {
+    if (entry.is_symlink() ||
+        (!entry.is_regular_file() && !entry.is_directory())) {
+      continue;
+    }
+    const int fd = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+    constexpr int kBinding = FS_IMMUTABLE_FL | FS_APPEND_FL;
+    int flags = 0;
+    if (::ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && (flags & kBinding) != 0) {
+      flags &= ~kBinding;
+      ::ioctl(fd, FS_IOC_SETFLAGS, &flags);
+    }
+    ::close(fd);
+  }
+}
+
 }  // namespace
 
 std::vector<Scenario> load_scenarios(const std::string& file) {
@@ -164,6 +188,7 @@ std::string play(const Scenario& scenario, const std::string& directory,
   ::close(ends[0]);
   int status = 0;
   ::waitpid(child, &status, 0);
+  free_flags(directory);
   if (WIFSIGNALED(status)) {
     text += "ended by signal " + std::to_string(WTERMSIG(status)) + "\n";
   }
