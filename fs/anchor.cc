@@ -131,13 +131,21 @@ pmem::Result<PathFd> Anchor::open_by_place() const {
   constexpr bool kEntersMounts = true;  // it is not taken for what it is not
   pmem::UniqueFd fd =
       open_child(directory->get(), place.name.c_str(), kEntersMounts);
-  if (!fd.valid() && errno != ENOENT && errno != ENOTDIR) {
+  const bool is_elsewhere =
+      errno == ENOENT || errno == ENOTDIR || errno == EACCES;
+  if (!fd.valid() && !is_elsewhere) {
     return pmem::fail_errno("open by name");
   }
   if (!fd.valid() || identity_of(fd.get()) != identity_) {
     return pmem::fail(ESTALE, "open by name");
   }
   return PathFd(std::move(fd));
+}
+
+bool Anchor::is_at(const SeenAt& seen_at) const {
+  const pmem::Lock lock(mutex_);
+  return place_.directory.get() == &seen_at.directory &&
+         place_.name == seen_at.name;
 }
 
 void Anchor::hold(pmem::UniqueFd fd) const {

@@ -127,14 +127,17 @@ class Anchor {
   Anchor(const Anchor&) = delete;
   Anchor& operator=(const Anchor&) = delete;
 
-  // Errors: ESTALE (deleted by others beneath; not any more where it was seen;
-  // or the file system is unmounted), EMFILE, ENFILE, and EACCES where the
-  // directory it was seen in has been closed to the daemon.
+  // Errors: ESTALE (deleted by others beneath; not any more where it was seen,
+  // or that directory has been closed to the daemon; or the file system is
+  // unmounted), EMFILE, ENFILE.
   [[nodiscard]] pmem::Result<PathFd> open() const PMEM_EXCLUDES(mutex_);
 
-  // The inode has lost its last name, by which or by whose handle it could be
-  // reached: from now on the descriptor, which is one of it, is kept. Whoever
-  // has it open can go on to use it; else the kernel forgets it soon.
+  // Whether it is remembered by just that name.
+  [[nodiscard]] bool is_at(const SeenAt& seen_at) const PMEM_EXCLUDES(mutex_);
+
+  // The inode has lost the name that it could be reached by, or its last one,
+  // and so its handle: from now on the descriptor, which is one of it, is kept.
+  // Whoever has it open can go on to use it; else the kernel forgets it soon.
   void hold(pmem::UniqueFd fd) const PMEM_EXCLUDES(mutex_);
 
   // The inode has been seen there now.

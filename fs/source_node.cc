@@ -347,13 +347,14 @@ Result<void> SourceNode::remove(const char* name, int flags,
     return pass_on(fd);
   }
   UniqueFd victim = open_victim(fd->get(), name);
+  const SeenAt lost_name = {*this, name};
   Result<void> done;
   {
     const CallerScope as_caller(caller);
     done = check(::unlinkat(fd->get(), name, flags), "unlink");
   }
   if (done) {
-    hold_if_nameless(std::move(victim));
+    hold_if_lost(std::move(victim), lost_name);
   }
   return done;
 }
@@ -365,10 +366,9 @@ UniqueFd SourceNode::open_victim(int directory, const char* name) const {
              : UniqueFd();
 }
 
-void SourceNode::hold_if_nameless(UniqueFd fd) const {
+void SourceNode::hold_if_lost(UniqueFd fd, const SeenAt& lost_name) const {
   struct stat status = {};
-  if (!fd.valid() || ::fstat(fd.get(), &status) != 0 ||
-      (status.st_nlink > 0 && !S_ISDIR(status.st_mode))) {
+  if (!fd.valid() || ::fstat(fd.get(), &status) != 0) {
     return;
   }
   const auto is_same = [&](const Node& node) {
@@ -376,8 +376,13 @@ void SourceNode::hold_if_nameless(UniqueFd fd) const {
   };
   const std::shared_ptr<Node> node =
       tree_->shared().nodes.find({status.st_dev, status.st_ino}, is_same);
-  if (node != nullptr) {
-    static_cast<const SourceNode&>(*node).anchor_.hold(std::move(fd));
+  if (node == nullptr) {
+    return;
+  }
+  const Anchor& anchor = static_cast<const SourceNode&>(*node).anchor_;
+  const bool has_other_names = status.st_nlink > 0 && !S_ISDIR(status.st_mode);
+  if (!has_other_names || anchor.is_at(lost_name)) {
+    anchor.hold(std::move(fd));
   }
 }
 
@@ -407,7 +412,7 @@ Result<void> SourceNode::rename(const char* name, Node& to,
       return fail_errno("rename");
     }
   }
-  hold_if_nameless(std::move(victim));
+  hold_if_lost(std::move(victim), {to, new_name});
   if (tree_->shared().anchors.has_places()) {
     // Who was remembered by the old name is by the new one, now.
     see_again(to, new_name);

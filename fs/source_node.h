@@ -99,7 +99,7 @@ class SourceNode : public Node {
   void see_again(Node& directory, const char* name);
   [[nodiscard]] pmem::UniqueFd open_victim(int directory,
                                            const char* name) const;
-  void hold_if_nameless(pmem::UniqueFd fd) const;
+  void hold_if_lost(pmem::UniqueFd fd, const SeenAt& lost_name) const;
   pmem::Result<void> remove(const char* name, int flags, const Caller& caller);
   pmem::Result<CreatedFile> adopt_created(pmem::UniqueFd fd,
                                           const std::optional<SeenAt>& seen_at);

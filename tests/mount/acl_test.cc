@@ -73,19 +73,7 @@ int open_and_close(const std::string& path, int flags, mode_t mode = 0) {
   return fd < 0 ? fd : 0;
 }
 
-class Acl : public OnEachBacking {
- protected:
-  void SetUp() override {
-    if (::geteuid() != 0) {
-      GTEST_SKIP() << "only root can become other users";
-    }
-    OnEachBacking::SetUp();
-    if (IsSkipped()) {
-      return;
-    }
-    let_others_in();
-  }
-};
+class Acl : public OnEachBackingWithOthers {};
 PMEMFS_ON_EACH_BACKING(Acl);
 
 TEST_P(Acl, IsKeptAndShowsInTheMode) {

@@ -24,17 +24,13 @@ namespace {
 constexpr uid_t kUser = 12345;
 constexpr const char* kSecret = "secret";
 
-class Escape : public OnEachBacking {
+class Escape : public OnEachBackingWithOthers {
  protected:
   void SetUp() override {
-    if (::geteuid() != 0) {
-      GTEST_SKIP() << "only root can become other users";
-    }
-    OnEachBacking::SetUp();
+    OnEachBackingWithOthers::SetUp();
     if (IsSkipped()) {
       return;
     }
-    let_others_in();
     // Root's, beside the source.
     ASSERT_EQ(::mkdir(outside().c_str(), 0700), 0);
     write_file(outside("f"), kSecret);

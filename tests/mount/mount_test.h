@@ -103,6 +103,20 @@ class OnEachBacking : public MountTest,
   void SetUp() override { mount(support::make_directory_on(GetParam())); }
 };
 
+// The same where other users come in, too.
+class OnEachBackingWithOthers : public OnEachBacking {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) {
+      GTEST_SKIP() << "only root can become other users";
+    }
+    OnEachBacking::SetUp();
+    if (!IsSkipped()) {
+      let_others_in();
+    }
+  }
+};
+
 #define PMEMFS_ON_EACH_BACKING(Suite)                 \
   INSTANTIATE_TEST_SUITE_P(                           \
       Mounted, Suite,                                 \

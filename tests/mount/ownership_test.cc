@@ -46,19 +46,8 @@ void tell_owner(Account& account, const std::string& name) {
   }
 }
 
-class Ownership : public OnEachBacking {
+class Ownership : public OnEachBackingWithOthers {
  protected:
-  void SetUp() override {
-    if (::geteuid() != 0) {
-      GTEST_SKIP() << "only root can become other users";
-    }
-    OnEachBacking::SetUp();
-    if (IsSkipped()) {
-      return;
-    }
-    let_others_in();
-  }
-
   // Makes something as root in both places, beneath the mount.
   template <typename Make>
   void prepare(const Make& make) {

@@ -209,9 +209,11 @@ TEST_F(DataTester, SaysWhatDoesNotComeAgain) {
 // --- the tree tester --------------------------------------------------------
 
 TEST(TreeOperations, AreTheSameForTheSameSeedAndReadAsTheyAreWritten) {
-  const auto once = first_tree_operations(5, true, 5000);
-  EXPECT_EQ(to_text(once), to_text(first_tree_operations(5, true, 5000)));
-  EXPECT_NE(to_text(once), to_text(first_tree_operations(6, true, 5000)));
+  const auto once = first_tree_operations(5, {.has_root = true}, 5000);
+  EXPECT_EQ(to_text(once),
+            to_text(first_tree_operations(5, {.has_root = true}, 5000)));
+  EXPECT_NE(to_text(once),
+            to_text(first_tree_operations(6, {.has_root = true}, 5000)));
   for (const TreeOperation& operation : once) {
     const std::string text = to_text(operation);
     EXPECT_EQ(to_text(operation_from<TreeOperation>(text)), text);
@@ -220,7 +222,8 @@ TEST(TreeOperations, AreTheSameForTheSameSeedAndReadAsTheyAreWritten) {
 
 TEST(TreeOperations, OfEachKindAreMade) {
   std::vector<std::uint64_t> counts(TreeOperation::kNames.size());
-  for (const TreeOperation& operation : first_tree_operations(8, true, 50000)) {
+  for (const TreeOperation& operation :
+       first_tree_operations(8, {.has_root = true}, 50000)) {
     ++counts.at(static_cast<std::size_t>(operation.kind));
   }
   EXPECT_GT(*std::min_element(counts.begin(), counts.end()), 50U);

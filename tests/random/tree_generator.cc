@@ -257,14 +257,19 @@ TreeOperation TreeGenerator::next() {
   TreeOperation operation;
   operation.kind = next_kind();
   const std::uint64_t chosen = random_.below(10);
-  operation.who = !has_root_   ? kUser
-                  : chosen < 5 ? kRoot
-                  : chosen < 9 ? kUser
-                               : kStranger;
+  operation.who = !rules_.has_root ? kUser
+                  : chosen < 5     ? kRoot
+                  : chosen < 9     ? kUser
+                                   : kStranger;
   operation.slot = random_.below(kSlots);
   operation.path = next_path_for(operation.kind);
   operation.mode = next_mode();
   fill(operation);
+  if (!rules_.locks && operation.kind == TreeKind::kUmask) {
+    operation.mode &= ~std::uint64_t{0700};
+  } else if (!rules_.locks) {
+    operation.mode |= 0700;
+  }
   return operation;
 }
 

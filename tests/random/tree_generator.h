@@ -15,11 +15,16 @@ namespace random_tests {
 
 inline constexpr std::uint64_t kSlots = 4;
 
+struct TreeRules {
+  bool has_root = false;  // calls come from root and two users, else one user
+  // Its owner is locked out of a directory now and then.
+  bool locks = true;
+};
+
 class TreeGenerator {
  public:
-  // `has_root`: calls come from root and two users, else from one user.
-  TreeGenerator(std::uint64_t seed, bool has_root)
-      : random_(seed), has_root_(has_root) {}
+  TreeGenerator(std::uint64_t seed, const TreeRules& rules)
+      : random_(seed), rules_(rules) {}
 
   [[nodiscard]] TreeOperation next();
 
@@ -36,12 +41,12 @@ class TreeGenerator {
   void fill(TreeOperation& operation);
 
   Random random_;
-  bool has_root_;
+  TreeRules rules_;
 };
 
 [[nodiscard]] inline std::vector<TreeOperation> first_tree_operations(
-    std::uint64_t seed, bool has_root, std::uint64_t count) {
-  TreeGenerator generator(seed, has_root);
+    std::uint64_t seed, const TreeRules& rules, std::uint64_t count) {
+  TreeGenerator generator(seed, rules);
   std::vector<TreeOperation> operations;
   for (std::uint64_t i = 0; i < count; ++i) {
     operations.push_back(generator.next());

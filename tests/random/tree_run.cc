@@ -152,13 +152,13 @@ std::string play_tree(const TreeRun& run,
 }
 
 TreeOutcome run_tree(const TreeRun& run) {
-  const bool has_root = ::getuid() == 0;
+  const TreeRules rules = {.has_root = ::getuid() == 0, .locks = run.locks};
   std::uint64_t done = 0;
   std::uint64_t succeeded = 0;
   std::string difference;
   {
     Player player(run, "tree-" + std::to_string(run.seed));
-    TreeGenerator generator(run.seed, has_root);
+    TreeGenerator generator(run.seed, rules);
     for (; done < run.operations && difference.empty(); ++done) {
       difference = player.apply(generator.next());
     }
@@ -171,7 +171,7 @@ TreeOutcome run_tree(const TreeRun& run) {
     return {"", {}, succeeded};
   }
   const std::vector<TreeOperation> operations =
-      first_tree_operations(run.seed, has_root, done);
+      first_tree_operations(run.seed, rules, done);
   unsigned attempt = 0;
   const auto fails = [&](const std::vector<TreeOperation>& fewer) {
     const std::string name =

@@ -23,6 +23,7 @@ struct TreeRun {
   std::string beneath;  // the same without the mount; or the same
   std::uint64_t seed = 0;
   std::uint64_t operations = 0;
+  bool locks = true;  // as in TreeRules
   // Whether it makes sense to make calls again.
   std::function<bool()> is_alive = [] { return true; };
   // Makes the place that is tested.
