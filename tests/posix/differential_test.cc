@@ -6,12 +6,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
 #include "mount/mount_test.h"
+#include "mount/user_mount.h"
 #include "posix/scenario.h"
 #include "posix/words.h"
 
@@ -90,6 +93,68 @@ TEST_P(Differential, TheSameCallsHaveTheSameAnswers) {
     }
   }
 }
+
+// What its user can play alone.
+bool is_of_one_user(const Scenario& scenario) {
+  return std::none_of(scenario.calls.begin(), scenario.calls.end(),
+                      [](const std::string& call) {
+                        return (call.starts_with("as ") && call != "as user") ||
+                               call.starts_with("raise ");
+                      });
+}
+
+using OwnRow = std::tuple<const char*, BackingKind>;
+
+// Who may do what is a matter of several users.
+std::vector<const char*> files_of_one_user() {
+  std::vector<const char*> files(kFiles.begin(), kFiles.end());
+  std::erase(files, std::string_view("permissions"));
+  return files;
+}
+
+class DifferentialInOwnMount : public mount_tests::UserMountTest,
+                               public ::testing::WithParamInterface<OwnRow> {
+ protected:
+  void SetUp() override { prepare(std::get<BackingKind>(GetParam())); }
+};
+
+TEST_P(DifferentialInOwnMount, TheSameCallsHaveTheSameAnswers) {
+  constexpr bool kAsUser = true;
+  as_user([&] {
+    int played = 0;
+    for (const Scenario& scenario :
+         scenarios_of(std::get<const char*>(GetParam()))) {
+      if (!is_of_one_user(scenario)) {
+        continue;
+      }
+      const std::string name = std::to_string(++played);
+      ASSERT_EQ(::mkdir(source(name).c_str(), 0755), 0);
+      ASSERT_EQ(::mkdir(native(name).c_str(), 0755), 0);
+      const std::string natively = play(scenario, native(name), kAsUser);
+      const std::string through_mount = play(scenario, mounted(name), kAsUser);
+      EXPECT_EQ(natively.find("BROKEN"), std::string::npos)
+          << scenario.name << ": " << natively;
+      // Some of these come out the same now and then.
+      if (scenario.differs.empty() &&
+          scenario.differs_without_passthrough.empty()) {
+        EXPECT_EQ(natively, through_mount)
+            << scenario.name << " (- natively, + through the mount)";
+      }
+    }
+    EXPECT_GT(played, 0);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Scenarios, DifferentialInOwnMount,
+    ::testing::Combine(::testing::ValuesIn(files_of_one_user()),
+                       ::testing::Values(BackingKind::kTmpfs,
+                                         BackingKind::kDisk)),
+    [](const auto& row) {
+      std::string name = std::get<const char*>(row.param);
+      std::erase(name, '-');
+      return name + "_" + support::name_of(std::get<BackingKind>(row.param));
+    });
 
 class Differences : public BothPlaces,
                     public ::testing::WithParamInterface<BackingKind> {

@@ -5,7 +5,8 @@
 // call, `#` begins a comment. `$x = ONE TWO ...` makes it as many scenarios,
 // with each of the words in the place of $x in turn, in which ~ is a blank.
 // `[NAME] differs: REASON` comes out differently through a mount of anything
-// but a tmpfs, for that reason; `[NAME] differs on tmpfs: REASON` there.
+// but a tmpfs, for that reason; `[NAME] differs on tmpfs: REASON` there, and
+// `[NAME] differs without passthrough: REASON` in a user's own mount.
 // Values; no thread rule.
 #pragma once
 
@@ -16,8 +17,9 @@ namespace posix_tests {
 
 struct Scenario {
   std::string name;
-  std::string differs;            // the reason, if it is to differ
-  bool differs_on_tmpfs = false;  // there, if not elsewhere
+  std::string differs;                      // the reason, if it is to differ
+  bool differs_on_tmpfs = false;            // there, if not elsewhere
+  std::string differs_without_passthrough;  // the reason, if only there
   std::vector<std::string> calls;
 };
 
@@ -27,7 +29,8 @@ struct Scenario {
 // Makes the calls in the directory, as root or as an ordinary user, in a
 // process of their own, and tells how each came out and what the directory
 // holds then: names, types, modes, owners, sizes, content, attributes. The
-// calls are described in interpreter.cc. REQUIRES: this process is root.
+// calls are described in interpreter.cc. REQUIRES: this process is root, or
+// nobody becomes another user.
 [[nodiscard]] std::string play(const Scenario& scenario,
                                const std::string& directory, bool as_user);
 
