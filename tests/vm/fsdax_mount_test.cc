@@ -131,6 +131,15 @@ TEST_P(FsDaxMount, WritesAreInTheFileBeneathAtOnce) {
   EXPECT_EQ(read_at(through.get(), 2 * kMiB - 3, 7), "beneath");
 }
 
+TEST_P(FsDaxMount, AReadMovesTheTimeOfAccess) {
+  write_file(mounted(), "content");
+  const std::array<struct timespec, 2> long_ago = {};
+  ASSERT_EQ(::utimensat(AT_FDCWD, beneath().c_str(), long_ago.data(), 0), 0);
+  const pmem::UniqueFd fd = open_file(mounted(), O_RDONLY);
+  EXPECT_EQ(read_at(fd.get(), 0, 7), "content");
+  EXPECT_GT(support::status_of(beneath()).st_atim.tv_sec, 0);
+}
+
 TEST_P(FsDaxMount, FilesGrowByAppendsWithoutGapsOrOldBytes) {
   std::string expected;
   const pmem::UniqueFd fd = open_file(mounted(), O_WRONLY | O_CREAT | O_APPEND);

@@ -246,15 +246,19 @@ TEST_P(MachineCheck, AtTheBeginningOfAReadIsEio) {
   EXPECT_TRUE(mount().daemon_is_alive());
 }
 
-// Of a device with huge pages the kernel does not tell which part is broken.
+// Of a device with huge pages the kernel does not tell which part is broken:
+// the read ends where it is, and the emulator reports at a moment of its own.
 TEST_P(MachineCheck, WithinAReadLeavesAtMostTheBytesBeforeIt) {
   const std::size_t broken = 9 * kMiB + 100 * kPage;
   const std::size_t begin = broken - 50 * kPage - 77;
   const std::size_t signals_before = count_in_kernel_log(kTold);
   const Outcome outcome = read_while_it_breaks(begin, broken);
+  const bool is_huge = GetParam().page_bytes == 2 * kMiB;
   if (outcome.count < 0) {
     EXPECT_EQ(outcome.error, EIO);
-    EXPECT_EQ(GetParam().page_bytes, 2 * kMiB);
+    EXPECT_TRUE(is_huge);
+  } else if (is_huge) {
+    EXPECT_LT(outcome.count, static_cast<ssize_t>(kReadBytes));
   } else {
     EXPECT_EQ(outcome.count, static_cast<ssize_t>(broken - begin));
   }
