@@ -2,53 +2,29 @@
 // the mount: at worst EIO or a short count, never a wrong byte, never the end
 // of the daemon.
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "mount/mount_test.h"
+#include "support/disturber.h"
 
 namespace mount_tests {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
+using support::Disturber;
 
 constexpr milliseconds kDuration(2000);
 constexpr off_t kSize = 1 << 20;
-
-// A process that repeats something until the object goes.
-class Disturber {
- public:
-  explicit Disturber(const std::function<void(unsigned round)>& disturb)
-      : pid_(::fork()) {
-    if (pid_ == 0) {
-      for (unsigned round = 0; ::getppid() != 1; ++round) {
-        disturb(round);
-      }
-      ::_exit(0);
-    }
-  }
-  Disturber(const Disturber&) = delete;
-  Disturber& operator=(const Disturber&) = delete;
-  ~Disturber() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-
- private:
-  pid_t pid_;
-};
 
 // What readers and writers saw.
 struct Seen {

@@ -100,7 +100,11 @@ class MountTest : public ::testing::Test {
 class OnEachBacking : public MountTest,
                       public ::testing::WithParamInterface<BackingKind> {
  protected:
-  void SetUp() override { mount(support::make_directory_on(GetParam())); }
+  void SetUp() override {
+    mount(support::make_directory_on(GetParam()), settings());
+  }
+
+  [[nodiscard]] virtual support::MountSettings settings() const { return {}; }
 };
 
 // The same where other users come in, too.
