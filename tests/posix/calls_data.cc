@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <string>
 
 #include "posix/interpreter.h"
@@ -218,7 +219,8 @@ long call_clone(State& state, const Words& words) {
 
 // How many extents the file has (FIEMAP).
 long call_extents(State& state, const Words& words) {
-  struct fiemap question = {};
+  struct fiemap question;  // clang initializes none with an array of no size
+  std::memset(&question, 0, sizeof(question));
   question.fm_length = FIEMAP_MAX_OFFSET;
   question.fm_flags = FIEMAP_FLAG_SYNC;
   if (::ioctl(state.file(words.at(1)), FS_IOC_FIEMAP, &question) != 0) {
