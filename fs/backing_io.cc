@@ -14,8 +14,6 @@ namespace {
 
 using pmem::Result;
 
-constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
-
 template <typename Byte, typename Transfer>
 Result<std::size_t> transfer_all(std::span<Byte> bytes, std::uint64_t offset,
                                  const Transfer& transfer, const char* doing) {
@@ -35,18 +33,6 @@ Result<std::size_t> transfer_all(std::span<Byte> bytes, std::uint64_t offset,
     done += static_cast<std::size_t>(moved);
   }
   return done;
-}
-
-std::int64_t now_ns(clockid_t clock) {
-  struct timespec now = {};
-  ::clock_gettime(clock, &now);
-  return in_ns(now);
-}
-
-// Between the write and now: it has been stamped. A time in the future was set
-// by somebody, and a write ends it.
-bool is_stamped(const struct timespec& shown, std::int64_t written_ns) {
-  return in_ns(shown) >= written_ns && in_ns(shown) <= now_ns(CLOCK_REALTIME);
 }
 
 }  // namespace
@@ -98,19 +84,18 @@ Result<pmem::Mapping> map_backing(const pmem::Source& source,
   return mapping;
 }
 
-std::int64_t file_time_now_ns() { return now_ns(CLOCK_REALTIME_COARSE); }
+std::int64_t file_time_now_ns() {
+  struct timespec now = {};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return in_ns(now);
+}
 
-void stamp_modification_time(int fd, std::int64_t written_ns) {
-  struct stat status = {};
-  if (::fstat(fd, &status) != 0 || is_stamped(status.st_mtim, written_ns)) {
-    return;
-  }
-  const std::array<struct timespec, 2> times = {
-      {{0, UTIME_OMIT},
-       {written_ns / kNanosecondsPerSecond,
-        written_ns % kNanosecondsPerSecond}}};
-  if (::futimens(fd, times.data()) != 0) {
-    // Not the owner: the two times can then only be set to now, together.
+void move_modification_time(int fd) {
+  constexpr std::array<struct timespec, 2> kNow = {
+      {{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
+       {.tv_sec = 0, .tv_nsec = UTIME_NOW}}};
+  if (::futimens(fd, kNow.data()) != 0) {
+    // Not the owner, who may move both alone.
     ::futimens(fd, nullptr);
   }
 }

@@ -52,12 +52,11 @@ namespace pmemfs {
   return seconds * kNanosecondsPerSecond + time.tv_nsec;
 }
 
-// The time that the kernel would stamp on a file now, in nanoseconds since the
-// epoch.
+// The tick of the clock by which the kernel stamps files, in nanoseconds since
+// the epoch.
 [[nodiscard]] std::int64_t file_time_now_ns();
 
-// Sets the time of modification to that of a write, unless the file shows one
-// between then and now.
-void stamp_modification_time(int fd, std::int64_t written_ns);
+// Moves the time of modification to now, as a write(2) does.
+void move_modification_time(int fd);
 
 }  // namespace pmemfs

@@ -98,6 +98,38 @@ std::uint64_t effective_capabilities(const std::string& status) {
   return std::strtoull(line_of(status, "\nCapEff:").c_str(), nullptr, 16);
 }
 
+using CapabilitySets = std::array<struct __user_cap_data_struct, 2>;
+
+struct __user_cap_header_struct capability_header() {
+  return {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+}
+
+CapabilitySets capabilities_of_this_thread() {
+  struct __user_cap_header_struct header = capability_header();
+  CapabilitySets sets = {};
+  ::syscall(SYS_capget, &header, sets.data());
+  return sets;
+}
+
+// Threads inherit them; no thread has others outside of a scope.
+const CapabilitySets kDaemonCapabilities = capabilities_of_this_thread();
+
+void set_capabilities(const CapabilitySets& sets) {
+  struct __user_cap_header_struct header = capability_header();
+  ::syscall(SYS_capset, &header, sets.data());
+}
+
+// This thread may what the daemon may, as far as it is in the mask.
+void limit_capabilities(std::uint64_t mask) {
+  constexpr unsigned kBitsInOne = 32;
+  CapabilitySets sets = kDaemonCapabilities;
+  for (struct __user_cap_data_struct& set : sets) {
+    set.effective &= static_cast<std::uint32_t>(mask);
+    mask >>= kBitsInOne;
+  }
+  set_capabilities(sets);
+}
+
 constexpr std::uint64_t bit(unsigned capability) {
   return std::uint64_t{1} << capability;
 }
@@ -108,21 +140,9 @@ constexpr std::uint64_t kFileCapabilities =
     bit(CAP_FOWNER) | bit(CAP_FSETID) | bit(CAP_MKNOD) |
     bit(CAP_LINUX_IMMUTABLE) | bit(CAP_MAC_OVERRIDE);
 
-// Adds to what this thread may, as far as the daemon may.
-void raise_capabilities(std::uint64_t wanted) {
-  struct __user_cap_header_struct header = {
-      .version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  std::array<struct __user_cap_data_struct, 2> sets = {};
-  if (::syscall(SYS_capget, &header, sets.data()) != 0) {
-    return;
-  }
-  constexpr unsigned kBitsInOne = 32;
-  for (struct __user_cap_data_struct& set : sets) {
-    set.effective |= static_cast<std::uint32_t>(wanted) & set.permitted;
-    wanted >>= kBitsInOne;
-  }
-  ::syscall(SYS_capset, &header, sets.data());
-}
+// What only they may who are root, or have it: files, and the last blocks.
+constexpr std::uint64_t kCallersCapabilities =
+    kFileCapabilities | bit(CAP_SYS_RESOURCE);
 
 // Capabilities count in the user namespace of whoever has them.
 bool shares_user_namespace(pid_t pid) {
@@ -150,20 +170,23 @@ CallerScope::CallerScope(const Caller& caller) {
     changed_group_ = true;
     ::setfsgid(caller.gid);
   }
+  const std::uint64_t lost = caller.loses_set_id ? bit(CAP_FSETID) : 0;
   if (caller.uid != kDaemonUser) {
-    changed_user_ = true;
+    changed_user_ = changed_capabilities_ = true;
     const std::string status = status_of(caller.pid);
     // Before the user changes: afterwards the right to do so is gone.
     set_thread_groups(supplementary_groups(status));
     ::setfsuid(caller.uid);
-    // For the few who are not root but may what root may. The way back to root
-    // gives the daemon all of its own.
-    const std::uint64_t kept =
-        effective_capabilities(status) & kFileCapabilities;
-    if (kept != 0 && is_status_of(caller, status) &&
-        shares_user_namespace(caller.pid)) {
-      raise_capabilities(kept);
-    }
+    // For the few who are not root but may what root may.
+    const std::uint64_t told =
+        effective_capabilities(status) & kCallersCapabilities;
+    const bool is_heeded = told != 0 && is_status_of(caller, status) &&
+                           shares_user_namespace(caller.pid);
+    const std::uint64_t kept = is_heeded ? told : 0;
+    limit_capabilities((~kCallersCapabilities | kept) & ~lost);
+  } else if (lost != 0) {
+    changed_capabilities_ = true;
+    limit_capabilities(~lost);
   }
 }
 
@@ -174,6 +197,28 @@ CallerScope::~CallerScope() {
   }
   if (changed_group_) {
     ::setfsgid(kDaemonGroup);
+  }
+  if (changed_capabilities_) {
+    set_capabilities(kDaemonCapabilities);
+  }
+}
+
+AllocationScope::AllocationScope(const Caller* caller)
+    : is_changed_(kDaemonUser == 0 && caller != nullptr &&
+                  caller->uid != kDaemonUser) {
+  if (is_changed_) {
+    ::setfsgid(caller->gid);
+    ::setfsuid(caller->uid);
+    // What setfsuid() has taken comes back: the file is open.
+    limit_capabilities(~bit(CAP_SYS_RESOURCE));
+  }
+}
+
+AllocationScope::~AllocationScope() {
+  if (is_changed_) {
+    ::setfsuid(kDaemonUser);
+    ::setfsgid(kDaemonGroup);
+    set_capabilities(kDaemonCapabilities);
   }
 }
 

@@ -19,12 +19,29 @@ namespace pmemfs {
 
 class Region;
 
+// What an acknowledged write is to outlive: at least what every one does.
+enum class Durability {
+  kOfRegion,       // what the granularity of the region promises
+  kData,           // as after fdatasync(2): O_DSYNC
+  kDataAndStatus,  // as after fsync(2): O_SYNC
+};
+
+[[nodiscard]] inline Durability durability_of(int open_flags) {
+  if ((open_flags & O_SYNC) == O_SYNC) {
+    return Durability::kDataAndStatus;
+  }
+  return (open_flags & O_DSYNC) != 0 ? Durability::kData
+                                     : Durability::kOfRegion;
+}
+
 struct WriteRequest {
   std::uint64_t offset_bytes = 0;
   std::span<const std::byte> bytes;
   bool at_end = false;  // O_APPEND: the offset is the end, whatever it is
-  // Set if the writer may not keep set-id bits alive; outlives the call.
-  const Caller* unprivileged_writer = nullptr;
+  Durability durability = Durability::kOfRegion;
+  // By whose rights space is taken and set-id bits are kept; outlives the call.
+  // Without one, by the daemon's.
+  const Caller* writer = nullptr;
 };
 
 // What open(2) flags ask of the data. Who only writes reads, too: a mapping
@@ -84,8 +101,10 @@ class FileData {
   // Makes everything written durable: fsync(2), or fdatasync(2).
   [[nodiscard]] virtual pmem::Result<void> sync(bool data_only) = 0;
 
-  // Brings the file's time of modification up to the last write.
-  virtual void settle_times() {}
+  // As much of that as is asked for beyond what has been done already.
+  [[nodiscard]] virtual pmem::Result<void> sync_as(Durability /*durability*/) {
+    return {};
+  }
 
   // Whether writes of several threads may run side by side.
   [[nodiscard]] virtual bool takes_parallel_writes() const = 0;

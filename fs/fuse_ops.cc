@@ -44,6 +44,13 @@ Caller caller_of(fuse_req_t request) {
   return {context->uid, context->gid, context->pid, context->umask};
 }
 
+// Of one who opens or writes.
+Caller caller_of(fuse_req_t request, const struct fuse_file_info& info) {
+  Caller caller = caller_of(request);
+  caller.loses_set_id = info.kill_suidgid != 0;
+  return caller;
+}
+
 OpenFile& file_of(const struct fuse_file_info* info) {
   return HandleTable<OpenFile>::at(info->fh);
 }
@@ -350,11 +357,15 @@ void set_attributes(fuse_req_t request, fuse_ino_t inode, struct stat* wanted,
                     int which, struct fuse_file_info* info) {
   answer(request, [&] {
     Node& node = node_of(request, inode);
-    reply_attributes(
-        request, node,
-        node.change_attributes(to_change(*wanted, which),
-                               info == nullptr ? nullptr : &file_of(info),
-                               caller_of(request)));
+    Caller caller = caller_of(request);
+    // With a change of the owner the kernel always says so, whoever makes it.
+    // Source: fuse_do_setattr() of Linux.
+    caller.loses_set_id = (which & FUSE_SET_ATTR_SIZE) != 0 &&
+                          (which & FUSE_SET_ATTR_KILL_SUID) != 0;
+    reply_attributes(request, node,
+                     node.change_attributes(
+                         to_change(*wanted, which),
+                         info == nullptr ? nullptr : &file_of(info), caller));
   });
 }
 
@@ -588,11 +599,12 @@ void open_file(fuse_req_t request, fuse_ino_t inode,
                struct fuse_file_info* info) {
   answer(request, [&] {
     Result<std::unique_ptr<OpenFile>> file =
-        node_of(request, inode).open(info->flags, caller_of(request));
+        node_of(request, inode).open(info->flags, caller_of(request, *info));
     if (!file) {
       reply_error(request, file.error());
       return;
     }
+    (*file)->durability = durability_of(info->flags);
     choose_io(request, **file, *info);
     if (node_of(request, inode).may_change_unseen()) {
       forget_attributes(request, inode);
@@ -613,6 +625,7 @@ void reply_created(fuse_req_t request, Result<CreatedFile>& created,
     reply_error(request, created.error());
     return;
   }
+  created->file->durability = durability_of(info->flags);
   choose_io(request, *created->file, *info);
   FileSystem& file_system = file_system_of(request);
   const struct fuse_entry_param param = to_param(request, created->entry);
@@ -628,7 +641,7 @@ void create_file(fuse_req_t request, fuse_ino_t parent, const char* name,
   answer(request, [&] {
     Result<CreatedFile> created =
         node_of(request, parent)
-            .create(name, mode, info->flags, caller_of(request));
+            .create(name, mode, info->flags, caller_of(request, *info));
     reply_created(request, created, info);
   });
 }
@@ -714,8 +727,10 @@ void write_file(fuse_req_t request, fuse_ino_t /*inode*/, const char* bytes,
     write.bytes = {reinterpret_cast<const std::byte*>(bytes), size};
     // Pages that the kernel writes back have their place.
     write.at_end = (info->flags & O_APPEND) != 0 && info->writepage == 0;
-    const Caller caller = caller_of(request);
-    write.unprivileged_writer = info->kill_suidgid != 0 ? &caller : nullptr;
+    // Those of the descriptor, and of pwritev2(2).
+    write.durability = durability_of(info->flags);
+    const Caller caller = caller_of(request, *info);
+    write.writer = &caller;
     const Result<std::size_t> written = data_of(info).write(write);
     if (!written) {
       reply_error(request, written.error());
@@ -726,11 +741,9 @@ void write_file(fuse_req_t request, fuse_ino_t /*inode*/, const char* bytes,
 }
 
 void flush_file(fuse_req_t request, fuse_ino_t /*inode*/,
-                struct fuse_file_info* info) {
-  answer(request, [&] {
-    data_of(info).settle_times();
-    ::fuse_reply_err(request, 0);
-  });
+                struct fuse_file_info* /*info*/) {
+  // What is written is in the file already.
+  ::fuse_reply_err(request, 0);
 }
 
 void release_file(fuse_req_t request, fuse_ino_t /*inode*/,
@@ -738,7 +751,6 @@ void release_file(fuse_req_t request, fuse_ino_t /*inode*/,
   answer(request, [&] {
     const std::unique_ptr<OpenFile> file =
         file_system_of(request).open_files().take(info->fh);
-    file->data->settle_times();
     if (file->uses_backing_id) {
       file->data->as_region()->backing_id().release(
           [&](int id) { ::fuse_passthrough_close(request, id); });
@@ -756,10 +768,11 @@ void sync_file(fuse_req_t request, fuse_ino_t /*inode*/, int data_only,
 void allocate_file(fuse_req_t request, fuse_ino_t /*inode*/, int mode,
                    off_t offset, off_t length, struct fuse_file_info* info) {
   answer(request, [&] {
-    reply_done(request,
-               data_of(info).allocate(mode, static_cast<std::uint64_t>(offset),
-                                      static_cast<std::uint64_t>(length),
-                                      caller_of(request)));
+    const OpenFile& file = file_of(info);
+    Result<void> done = file.data->allocate(
+        mode, static_cast<std::uint64_t>(offset),
+        static_cast<std::uint64_t>(length), caller_of(request));
+    reply_done(request, done ? file.data->sync_as(file.durability) : done);
   });
 }
 
@@ -793,6 +806,11 @@ void copy_file(fuse_req_t request, fuse_ino_t from_inode, off_t from_offset,
         static_cast<std::uint64_t>(to_offset), length, caller_of(request));
     if (!copied) {
       reply_error(request, copied.error());
+      return;
+    }
+    const Result<void> synced = to->sync_as(file_of(to_info).durability);
+    if (!synced) {
+      reply_error(request, synced.error());
       return;
     }
     // The original has been read, which the kernel does not think of.

@@ -49,6 +49,8 @@ struct Entry {
 // One open(2) of a regular file.
 struct OpenFile {
   std::shared_ptr<FileData> data;
+  // Of what is not told with each request.
+  Durability durability = Durability::kOfRegion;
   bool uses_backing_id = false;  // counted in the BackingId of its Region
 };
 

@@ -1,6 +1,9 @@
 #include "fs/region.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -44,6 +47,16 @@ std::uint64_t capacity_for(std::uint64_t end, bool may_grow) {
   return round_up(std::max(roomy, kSmallestCapacity), kSmallestCapacity);
 }
 
+// Whether every write(2) is to be durable: by chattr +S, or mount -o sync.
+bool is_synchronous(int fd) {
+  struct statvfs file_system = {};
+  unsigned flags = 0;
+  return (::fstatvfs(fd, &file_system) == 0 &&
+          (file_system.f_flag & ST_SYNCHRONOUS) != 0) ||
+         (::ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 &&
+          (flags & FS_SYNC_FL) != 0);
+}
+
 // Errors: errno of open(2).
 UniqueFd open_backing(int path_fd, int flags) {
   return UniqueFd(
@@ -72,8 +85,6 @@ Result<std::shared_ptr<Region>> Region::adopt(UniqueFd fd) {
   }
   return region;
 }
-
-Region::~Region() { Region::settle_times(); }
 
 Result<void> Region::allow(int path_fd, Access access, Writes writes) {
   const pmem::Lock lock(mutex_);
@@ -118,6 +129,7 @@ Result<void> Region::install(UniqueFd fd, int open_flags) {
   if (access_mode != O_RDONLY) {
     const bool at_end = (open_flags & O_APPEND) != 0;
     writes_only_at_end_.store(at_end);
+    is_synchronous_.store(is_synchronous(number));
     if (at_end) {
       is_for_kernel_.store(false);
     }
@@ -141,6 +153,13 @@ Result<void> Region::install(UniqueFd fd, int open_flags) {
     write_fd_.store(number);
   }
   return {};
+}
+
+void Region::learn_durability() {
+  const int fd = write_fd_.load();
+  if (fd >= 0) {
+    is_synchronous_.store(is_synchronous(fd));
+  }
 }
 
 void Region::learn_about(int fd) {
@@ -241,13 +260,6 @@ Result<std::size_t> Region::read_as(Noted noted, std::uint64_t offset_bytes,
 // was seen not to, and once per second.
 void Region::note_read(int fd, const struct stat& status,
                        std::uint64_t offset) {
-  if (last_write_ns_.load(std::memory_order_relaxed) != 0) {
-    // The time of the write is not in place, with which it is compared.
-    if (!owes_noted_read_.load(std::memory_order_relaxed)) {
-      owes_noted_read_.store(true, std::memory_order_relaxed);
-    }
-    return;
-  }
   const std::int64_t accessed = in_ns(status.st_atim);
   const std::int64_t changed = in_ns(status.st_ctim);
   const bool is_behind =
@@ -340,6 +352,18 @@ Result<std::size_t> Region::read_around_holes(std::uint64_t offset,
 // --- writing ----------------------------------------------------------------
 
 Result<std::size_t> Region::write(const WriteRequest& request) {
+  Result<std::size_t> written = write_somehow(request);
+  if (!written) {
+    return written;
+  }
+  Result<void> synced = sync_as(request.durability);
+  if (!synced) {
+    return pass_on(synced);
+  }
+  return written;
+}
+
+Result<std::size_t> Region::write_somehow(const WriteRequest& request) {
   const int fd = write_fd_.load();
   if (fd < 0) {
     return fail(EBADF, "write");
@@ -368,7 +392,7 @@ Result<std::size_t> Region::write_inside(const WriteRequest& request) {
   const ByteRange range = {request.offset_bytes,
                            request.offset_bytes + request.bytes.size()};
   if (mapping_for(range.end, true) != nullptr &&
-      make_blocks(write_fd_.load(), whole_pages(range)) &&
+      make_blocks(write_fd_.load(), whole_pages(range), request.writer) &&
       store(range.begin, request.bytes)) {
     return request.bytes.size();
   }
@@ -409,8 +433,8 @@ Result<std::size_t> Region::extend_by_store(std::uint64_t old_size,
     return write_natively(request);
   }
   extending_from_.store(old_size);
-  const bool stored =
-      extend(fd, old_size, range) && store(range.begin, request.bytes);
+  const bool stored = extend(fd, old_size, range, request.writer) &&
+                      store(range.begin, request.bytes);
   // A flush makes the bytes durable, but not the length.
   const bool durable = !stored || !mapping->is_pmem() || ::fdatasync(fd) == 0;
   if (!stored) {
@@ -429,12 +453,14 @@ Result<std::size_t> Region::extend_by_store(std::uint64_t old_size,
 }
 
 // Makes the file reach the end of the range, with blocks beneath it.
-bool Region::extend(int fd, std::uint64_t old_size, ByteRange range) {
+bool Region::extend(int fd, std::uint64_t old_size, ByteRange range,
+                    const Caller* writer) {
   // The part before the old end may lie in a hole, too.
   const ByteRange inside = {std::min(range.begin, old_size), old_size};
-  if (range.begin < old_size && !make_blocks(fd, whole_pages(inside))) {
+  if (range.begin < old_size && !make_blocks(fd, whole_pages(inside), writer)) {
     return false;
   }
+  const AllocationScope as_writer(writer);
   if (!allocate_backing(fd, 0, range)) {
     return false;
   }
@@ -442,10 +468,11 @@ bool Region::extend(int fd, std::uint64_t old_size, ByteRange range) {
   return true;
 }
 
-bool Region::make_blocks(int fd, ByteRange range) {
+bool Region::make_blocks(int fd, ByteRange range, const Caller* writer) {
   if (allocated_.covers(fd, range)) {
     return true;
   }
+  const AllocationScope as_writer(writer);
   if (!allocate_backing(fd, FALLOC_FL_KEEP_SIZE, range)) {
     return false;
   }
@@ -468,11 +495,28 @@ bool Region::store(std::uint64_t offset, std::span<const std::byte> bytes) {
     allocated_.clear();
     return false;
   }
-  last_write_ns_.store(file_time_now_ns(), std::memory_order_relaxed);
+  note_write();
   return true;
 }
 
+// Stores do not always move the file's times. As a write(2), this does so once
+// a tick of the clock, and when somebody has seen them since.
+void Region::note_write() {
+  const std::int64_t now = file_time_now_ns();
+  const bool are_seen = are_times_seen_.load(std::memory_order_relaxed) &&
+                        are_times_seen_.exchange(false);
+  if (are_seen || times_moved_ns_.load(std::memory_order_relaxed) != now) {
+    times_moved_ns_.store(now, std::memory_order_relaxed);
+    move_modification_time(write_fd_.load());
+  }
+}
+
 Result<std::size_t> Region::write_natively(const WriteRequest& request) {
+  const AllocationScope as_writer(request.writer);
+  return transfer(request);
+}
+
+Result<std::size_t> Region::transfer(const WriteRequest& request) {
   const int fd = write_fd_.load();
   Result<std::size_t> written =
       request.at_end ? append_backing(fd, request.bytes)
@@ -488,8 +532,9 @@ Result<std::size_t> Region::write_natively(const WriteRequest& request) {
 // keeps. Those cannot be seen in the mode: the first write asks for them.
 bool Region::takes_privileges(const WriteRequest& request, int fd,
                               mode_t mode) {
-  if (request.unprivileged_writer != nullptr &&
-      (mode & (S_ISUID | S_ISGID)) != 0) {
+  const bool loses_set_id =
+      request.writer != nullptr && request.writer->loses_set_id;
+  if (loses_set_id && (mode & (S_ISUID | S_ISGID)) != 0) {
     return true;
   }
   return !has_dropped_capabilities_.exchange(true) &&
@@ -501,11 +546,11 @@ bool Region::takes_privileges(const WriteRequest& request, int fd,
 // Source: inode(7), file_remove_privs() of Linux.
 Result<std::size_t> Region::write_as_caller(const WriteRequest& request) {
   std::optional<CallerScope> as_caller;
-  if (request.unprivileged_writer != nullptr) {
-    as_caller.emplace(*request.unprivileged_writer);
+  if (request.writer != nullptr) {
+    as_caller.emplace(*request.writer);
   }
   const pmem::Lock lock(length_mutex_);
-  return write_natively(request);
+  return transfer(request);
 }
 
 // --- length, times, durability ----------------------------------------------
@@ -517,7 +562,6 @@ Result<void> Region::truncate_with(const Cut& cut) {
     return fail(EBADF, "truncate");
   }
   const pmem::Lock lock(length_mutex_);
-  settle_times();
   if (cut(fd) != 0) {
     return fail_errno("truncate");
   }
@@ -546,7 +590,6 @@ Result<void> Region::allocate(int mode, std::uint64_t offset_bytes,
   }
   const CallerScope as_caller(caller);
   const pmem::Lock lock(length_mutex_);
-  settle_times();
   Result<void> done =
       allocate_backing(fd, mode, {offset_bytes, offset_bytes + length_bytes});
   allocated_.clear();
@@ -571,7 +614,6 @@ Result<std::size_t> Region::copy_range(Region& from, std::uint64_t from_offset,
   auto from_position = static_cast<loff_t>(from_offset);
   auto to_position = static_cast<loff_t>(to_offset);
   const pmem::Lock lock(to.length_mutex_);
-  to.settle_times();
   const ssize_t copied =
       ::copy_file_range(from.read_fd_.load(), &from_position,
                         to.write_fd_.load(), &to_position, length_bytes, 0);
@@ -587,7 +629,6 @@ Result<std::size_t> Region::copy_range(Region& from, std::uint64_t from_offset,
 }
 
 Result<void> Region::sync(bool data_only) {
-  settle_times();
   const int fd = backing_fd();
   if ((data_only ? ::fdatasync(fd) : ::fsync(fd)) != 0) {
     return fail_errno("fsync");
@@ -595,17 +636,23 @@ Result<void> Region::sync(bool data_only) {
   return {};
 }
 
-void Region::settle_times() {
-  const std::int64_t written = last_write_ns_.exchange(0);
-  if (written == 0) {
-    return;
+// Where stores are durable by themselves, what is left is the status.
+Result<void> Region::sync_as(Durability durability) {
+  if (is_synchronous_.load(std::memory_order_relaxed)) {
+    durability = Durability::kDataAndStatus;
   }
-  stamp_modification_time(write_fd_.load(), written);
-  struct stat status = {};
-  const int fd = read_fd_.load();
-  if (owes_noted_read_.exchange(false) && ::fstat(fd, &status) == 0) {
-    have_read_noted(fd, status, 0);
+  const Mapping* mapping = mapping_.load(std::memory_order_acquire);
+  const bool has_durable_data =
+      is_dax_ && mapping != nullptr && mapping->is_pmem();
+  switch (durability) {
+    case Durability::kOfRegion:
+      return {};
+    case Durability::kData:
+      return has_durable_data ? Result<void>() : sync(true);
+    case Durability::kDataAndStatus:
+      return sync(false);
   }
+  return {};
 }
 
 int Region::backing_fd() const {

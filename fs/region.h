@@ -88,10 +88,13 @@ class Region final : public FileData {
   [[nodiscard]] pmem::Result<std::uint64_t> seek(std::uint64_t offset_bytes,
                                                  int whence) const override;
   [[nodiscard]] pmem::Result<void> sync(bool data_only) override;
-  // Stores through a mapping do not always move the file's time of
-  // modification. This sets it to the time of the last write, where the file
-  // does not show it, and has reads since then noted, too.
-  void settle_times() override;
+  [[nodiscard]] pmem::Result<void> sync_as(Durability durability) override;
+  // Somebody has seen the times of the file: the next write moves them, even
+  // within the same tick of the clock.
+  // Source: multigrain timestamps of Linux.
+  void note_times_seen() { are_times_seen_.store(true); }
+  // Looks anew at what chattr(1) and mount(8) say of the durability of writes.
+  void learn_durability();
   // On DAX: elsewhere a page would have to be locked.
   [[nodiscard]] bool takes_parallel_writes() const override { return is_dax_; }
   [[nodiscard]] Region* as_region() override { return this; }
@@ -121,8 +124,6 @@ class Region final : public FileData {
   // The kernel's name for the backing file, while it uses it.
   [[nodiscard]] BackingId& backing_id() { return backing_id_; }
 
-  ~Region() override;
-
  private:
   static constexpr std::uint64_t kNotExtending =
       std::numeric_limits<std::uint64_t>::max();
@@ -151,16 +152,20 @@ class Region final : public FileData {
   pmem::Result<std::size_t> read_around_holes(std::uint64_t offset,
                                               std::span<std::byte> to);
 
+  pmem::Result<std::size_t> write_somehow(const WriteRequest& request);
   pmem::Result<std::size_t> write_inside(const WriteRequest& request);
   pmem::Result<std::size_t> write_and_extend(WriteRequest request)
       PMEM_EXCLUDES(length_mutex_);
   pmem::Result<std::size_t> extend_by_store(std::uint64_t old_size,
                                             const WriteRequest& request)
       PMEM_REQUIRES(length_mutex_);
-  bool extend(int fd, std::uint64_t old_size, ByteRange range);
-  bool make_blocks(int fd, ByteRange range);
+  bool extend(int fd, std::uint64_t old_size, ByteRange range,
+              const Caller* writer);
+  bool make_blocks(int fd, ByteRange range, const Caller* writer);
   bool store(std::uint64_t offset, std::span<const std::byte> bytes);
+  void note_write();
   pmem::Result<std::size_t> write_natively(const WriteRequest& request);
+  pmem::Result<std::size_t> transfer(const WriteRequest& request);
   bool takes_privileges(const WriteRequest& request, int fd, mode_t mode);
   pmem::Result<std::size_t> write_as_caller(const WriteRequest& request)
       PMEM_EXCLUDES(length_mutex_);
@@ -179,12 +184,13 @@ class Region final : public FileData {
   std::atomic<bool> writes_only_at_end_ = false;
   std::atomic<bool> is_for_kernel_ = true;
 
-  std::atomic<std::int64_t> last_write_ns_ = 0;  // CLOCK_REALTIME; 0: settled
+  // At which tick of the clock a store last moved the file's times.
+  std::atomic<std::int64_t> times_moved_ns_ = 0;
+  std::atomic<bool> are_times_seen_ = false;
+  std::atomic<bool> is_synchronous_ = false;  // whoever writes, and however
   NowAndThen noted_reads_{std::chrono::seconds(1)};
   // The time of change of the file when a read moved no time of access.
   std::atomic<std::int64_t> unmoved_at_change_ns_ = 0;
-  // Somebody has read what is written, but not settled.
-  std::atomic<bool> owes_noted_read_ = false;
   std::atomic<std::uint64_t> extending_from_ = kNotExtending;
   std::atomic<bool> has_dropped_capabilities_ = false;  // or has none
   AllocatedRanges allocated_;

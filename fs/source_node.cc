@@ -136,7 +136,7 @@ Result<struct stat> SourceNode::attributes() {
   if (region == nullptr) {
     return tree_->attributes(fd->get());
   }
-  region->settle_times();
+  region->note_times_seen();
   Result<struct stat> status = tree_->attributes(fd->get());
   if (status) {
     status->st_size = static_cast<off_t>(
@@ -151,7 +151,7 @@ void SourceNode::bring_up_to_date(struct stat& status) {
   if (region == nullptr) {
     return;
   }
-  region->settle_times();
+  region->note_times_seen();
   const ino_t shown_inode = status.st_ino;
   struct stat current = {};
   if (::fstat(region->backing_fd(), &current) == 0) {
@@ -191,19 +191,20 @@ Result<std::string> SourceNode::control(unsigned command, std::string_view in,
   if (!fd) {
     return pass_on(fd);
   }
-  return control_inode(fd->get(), command, in, out_bytes, caller);
+  Result<std::string> given =
+      control_inode(fd->get(), command, in, out_bytes, caller);
+  if (const std::shared_ptr<Region> region = open_region()) {
+    region->learn_durability();
+  }
+  return given;
 }
 
 Result<struct stat> SourceNode::change_attributes(const AttributeChange& change,
                                                   OpenFile* file,
                                                   const Caller& caller) {
-  const std::shared_ptr<Region> region = open_region();
   Result<PathFd> fd = path_fd();
   if (!fd) {
     return pass_on(fd);
-  }
-  if (region != nullptr) {
-    region->settle_times();
   }
   // As the daemon: opening by handle is not for everybody. The kernel has seen
   // that the caller may write.

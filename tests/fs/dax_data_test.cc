@@ -211,10 +211,10 @@ TEST_F(DaxDataTest, RefusesWritersOfAReader) {
   EXPECT_EQ(read(0, 1).size(), 1U);
 }
 
-TEST_F(DaxDataTest, SyncsAndSettlesWithNothingToDo) {
+TEST_F(DaxDataTest, SyncsWithNothingToDo) {
   EXPECT_TRUE(data_->sync(false));
   EXPECT_TRUE(data_->sync(true));
-  data_->settle_times();
+  EXPECT_TRUE(data_->sync_as(Durability::kDataAndStatus));
   EXPECT_TRUE(data_->takes_parallel_writes());
   EXPECT_EQ(data_->as_region(), nullptr);
 }

@@ -16,6 +16,7 @@
 #include <tuple>
 #include <vector>
 
+#include "fs/backing_io.h"
 #include "support/child_process.h"
 #include "support/temp_dir.h"
 #include "support/two_file_systems.h"
@@ -390,9 +391,9 @@ TEST_P(RegionTest, AWriteMovesTheTimeOfModification) {
   write(*region, 0, "x");
   const struct timespec long_ago[2] = {{1000, 0}, {1000, 0}};
   ASSERT_EQ(::utimensat(AT_FDCWD, path_.c_str(), long_ago, 0), 0);
+  region->note_times_seen();
   // The page is dirty already: the store itself leaves no trace in the time.
   write(*region, 0, "y");
-  region->settle_times();
   EXPECT_GT(status().st_mtim.tv_sec, 1000);
 }
 
@@ -402,19 +403,35 @@ TEST_P(RegionTest, AWriteEndsATimeInTheFuture) {
   constexpr time_t kFuture = 4'000'000'000;
   const struct timespec future[2] = {{kFuture, 0}, {kFuture, 0}};
   ASSERT_EQ(::utimensat(AT_FDCWD, path_.c_str(), future, 0), 0);
+  region->note_times_seen();
   write(*region, 0, "y");
-  region->settle_times();
   EXPECT_LT(status().st_mtim.tv_sec, kFuture);
 }
 
 TEST_P(RegionTest, ATimeThatWasSetStaysWithoutAWrite) {
-  const auto region = open();
+  auto region = open();
   write(*region, 0, "x");
-  region->settle_times();
   const struct timespec long_ago[2] = {{1000, 0}, {1000, 0}};
   ASSERT_EQ(::utimensat(AT_FDCWD, path_.c_str(), long_ago, 0), 0);
-  region->settle_times();
+  region->note_times_seen();
+  ASSERT_TRUE(region->sync(false));
+  region.reset();
   EXPECT_EQ(status().st_mtim.tv_sec, 1000);
+}
+
+TEST_P(RegionTest, AWriteIsToldByItsOwnTimesAlsoLater) {
+  const auto region = open();
+  write(*region, 0, "x");
+  const struct stat first = status();
+  struct timespec ticks = {.tv_sec = 0, .tv_nsec = 30'000'000};
+  ::nanosleep(&ticks, nullptr);
+  write(*region, 0, "y");
+  const struct stat second = status();
+  ::nanosleep(&ticks, nullptr);
+  ASSERT_TRUE(region->sync(false));
+  EXPECT_LT(in_ns(first.st_mtim), in_ns(second.st_mtim));
+  EXPECT_LT(in_ns(first.st_ctim), in_ns(second.st_ctim));
+  EXPECT_EQ(in_ns(status().st_ctim), in_ns(second.st_ctim));
 }
 
 TEST_P(RegionTest, AnUnprivilegedWriteDropsSetIdBits) {
@@ -422,14 +439,22 @@ TEST_P(RegionTest, AnUnprivilegedWriteDropsSetIdBits) {
     GTEST_SKIP() << "only root acts as another user";
   }
   const auto region = open();
-  const Caller stranger = {12345, 12345, ::getpid(), 022};
+  Caller stranger = {12345, 12345, ::getpid(), 022};
+  stranger.loses_set_id = true;
+  const auto write_as_stranger = [&](const std::string& text, bool at_end) {
+    WriteRequest request;
+    request.bytes = bytes_of(text);
+    request.at_end = at_end;
+    request.writer = &stranger;
+    return region->write(request).has_value();
+  };
   // In a thread, whose identity and umask go with it.
   std::thread([&] {
     ASSERT_EQ(::chmod(path_.c_str(), 06755), 0);
-    ASSERT_TRUE(region->write({0, bytes_of("one"), false, &stranger}));
+    ASSERT_TRUE(write_as_stranger("one", false));
     EXPECT_EQ(status().st_mode & 07777U, 0755U);
     ASSERT_EQ(::chmod(path_.c_str(), 06777), 0);
-    ASSERT_TRUE(region->write({0, bytes_of("two"), true, &stranger}));
+    ASSERT_TRUE(write_as_stranger("two", true));
     EXPECT_EQ(status().st_mode & 07777U, 0777U);
     ASSERT_EQ(::chmod(path_.c_str(), 06777), 0);
     ASSERT_TRUE(region->allocate(0, 0, 100, stranger));

@@ -3,7 +3,10 @@
 // mount.
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -429,6 +432,40 @@ TEST_P(Ownership, ManyUsersAtOnceKeepTheirFilesApart) {
         EXPECT_EQ(status_of(source(name)).st_mode & 0777U, 0777U & ~(user * 8));
       }
     }
+  });
+}
+
+// As root of a container that was given few capabilities.
+TEST_P(Ownership, RootWithoutTheCapabilityLosesSetIdBitsToo) {
+  support::in_child([&] {
+    ASSERT_EQ(::prctl(PR_CAPBSET_DROP, CAP_FSETID), 0);
+    struct __user_cap_header_struct header = {
+        .version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    std::array<struct __user_cap_data_struct, 2> sets = {};
+    ASSERT_EQ(::syscall(SYS_capget, &header, sets.data()), 0);
+    sets[0].effective &= ~(1U << CAP_FSETID);
+    ASSERT_EQ(::syscall(SYS_capset, &header, sets.data()), 0);
+    expect_same([](Account& account) {
+      const std::string path = account / "f";
+      const auto tell = [&](const char* what) {
+        account.value(what, status_of(path).st_mode);
+        ASSERT_EQ(::chmod(path.c_str(), 06777), 0);
+      };
+      make(path, 0, 0, 06777);
+      const pmem::UniqueFd fd = open_file(path, O_RDWR);
+      account.call("inside", ::pwrite(fd.get(), "x", 1, 0));
+      tell("mode");
+      account.call("at the end", ::pwrite(fd.get(), "x", 1, 100));
+      tell("mode");
+      account.call("by name", ::truncate(path.c_str(), 50));
+      tell("mode");
+      account.call("by descriptor", ::ftruncate(fd.get(), 40));
+      tell("mode");
+      account.succeeds("O_TRUNC", ::open(path.c_str(), O_WRONLY | O_TRUNC));
+      tell("mode");
+      account.call("fallocate", ::fallocate(fd.get(), 0, 0, 100));
+      tell("mode");
+    });
   });
 }
 

@@ -1,6 +1,7 @@
 // Full file systems: the writer is told, what was acknowledged is there, and
 // the mount goes on.
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "mount/mount_test.h"
+#include "support/child_process.h"
 
 namespace mount_tests {
 namespace {
@@ -245,6 +247,89 @@ TEST_P(Space, CreatingOnAFullFileSystemIsRefusedAsNatively) {
       ::rmdir((account / std::to_string(number)).c_str());
     }
   });
+}
+
+// --- what is reserved for root ---
+
+class ReservedSpace : public MountTest {
+ protected:
+  static constexpr uid_t kUser = 12345;
+
+  void SetUp() override {
+    if (!support::cannot_make_file_systems().empty()) {
+      GTEST_SKIP() << support::cannot_make_file_systems();
+    }
+    mount(support::make_ext4(kSpace, {.reserved_percent = 30}));
+    let_others_in();
+  }
+
+  // How much a user can take in that way before he is refused, natively and
+  // through the mount.
+  template <typename Take>
+  void expect_same_for_user(const Take& take) {
+    const support::TempDir notes;
+    const auto taken_by_user = [&](const std::string& path) {
+      const std::string note = notes / "note";
+      const pmem::UniqueFd told = open_file(note, O_RDWR | O_CREAT | O_TRUNC);
+      support::in_child([&] {
+        ASSERT_EQ(::setgroups(0, nullptr), 0);
+        ASSERT_EQ(::setresgid(kUser, kUser, kUser), 0);
+        ASSERT_EQ(::setresuid(kUser, kUser, kUser), 0);
+        const std::string taken = take(path);
+        ASSERT_EQ(::pwrite(told.get(), taken.data(), taken.size(), 0),
+                  static_cast<ssize_t>(taken.size()));
+      });
+      ::unlink(path.c_str());
+      return content_of(note);
+    };
+    const std::string natively = taken_by_user(native("user"));
+    EXPECT_EQ(taken_by_user(mounted("user")), natively);
+    EXPECT_NE(natively.find("No space left"), std::string::npos) << natively;
+  }
+
+  static std::string told(std::uint64_t taken_bytes) {
+    // Metadata may lie a little otherwise.
+    constexpr std::uint64_t kAbout = std::uint64_t{1} << 20;
+    return "about " + std::to_string((taken_bytes + kAbout / 2) / kAbout) +
+           " MiB: " + std::strerror(errno);
+  }
+};
+
+TEST_F(ReservedSpace, IsNotForWhatAUserAppends) {
+  expect_same_for_user([](const std::string& path) {
+    const pmem::UniqueFd fd = open_file(path, O_RDWR | O_CREAT);
+    const Written written = write_pieces(fd.get(), noise(kSpace), 65536);
+    errno = written.error;
+    return told(written.acknowledged);
+  });
+}
+
+TEST_F(ReservedSpace, IsNotForHolesThatAUserFills) {
+  expect_same_for_user([](const std::string& path) {
+    const pmem::UniqueFd fd = open_file(path, O_RDWR | O_CREAT);
+    EXPECT_EQ(::ftruncate(fd.get(), kSpace), 0);
+    const Written written = write_pieces(fd.get(), noise(kSpace), 65536);
+    errno = written.error;
+    return told(written.acknowledged);
+  });
+}
+
+TEST_F(ReservedSpace, IsNotForWhatAUserAllocates) {
+  expect_same_for_user([](const std::string& path) {
+    const pmem::UniqueFd fd = open_file(path, O_RDWR | O_CREAT);
+    off_t taken = 0;
+    while (::fallocate(fd.get(), 0, taken, 65536) == 0) {
+      taken += 65536;
+    }
+    return told(static_cast<std::uint64_t>(taken));
+  });
+}
+
+TEST_F(ReservedSpace, IsForRoot) {
+  const pmem::UniqueFd fd = open_file(mounted("f"), O_RDWR | O_CREAT);
+  const Written written = write_pieces(fd.get(), noise(kSpace), 65536);
+  EXPECT_EQ(written.error, ENOSPC);
+  EXPECT_GT(written.acknowledged, kSpace * 2 / 3);
 }
 
 }  // namespace

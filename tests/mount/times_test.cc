@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -286,6 +287,47 @@ TEST_P(Times, TheTimeOfBirthIsThatOfTheBackingFile) {
   EXPECT_EQ(shown.stx_btime.tv_nsec, beneath.stx_btime.tv_nsec);
   EXPECT_EQ(shown.stx_size, 7U);
   EXPECT_EQ(shown.stx_ino, beneath.stx_ino);
+}
+
+// Within one tick of the clock, too, as far as the kernel can tell times apart.
+TEST_P(Times, EachWriteThatIsLookedAtHasATimeOfItsOwn) {
+  const auto times_of_writes = [](const std::string& path) {
+    write_file(path, noise(8192));
+    const pmem::UniqueFd fd = open_file(path, O_RDWR);
+    std::set<std::int64_t> seen;
+    for (int round = 0; round < 200; ++round) {
+      struct stat status = {};
+      EXPECT_EQ(::pwrite(fd.get(), "changed", 7, 100), 7);
+      EXPECT_EQ(::fstat(fd.get(), &status), 0);
+      EXPECT_EQ(to_ns(status.st_mtim), to_ns(status.st_ctim));
+      seen.insert(to_ns(status.st_mtim));
+    }
+    return seen.size();
+  };
+  if (times_of_writes(native("f")) == 200) {
+    EXPECT_EQ(times_of_writes(mounted("f")), 200U);
+  } else {
+    // A kernel with times of ticks: one for each of ours or more.
+    EXPECT_GT(times_of_writes(mounted("f")), 1U);
+  }
+}
+
+TEST_P(Times, AWriteMovesThemWhenItIsMadeAndNotWhenTheFileIsClosed) {
+  expect_same([](Account& account) {
+    write_file(account / "f", noise(8192));
+    pmem::UniqueFd fd = open_file(account / "f", O_RDWR);
+    EXPECT_EQ(::pwrite(fd.get(), "changed", 7, 100), 7);
+    let_time_pass();
+    EXPECT_EQ(::pwrite(fd.get(), "changed", 7, 100), 7);
+    struct timespec before_the_close = {};
+    let_time_pass();
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &before_the_close);
+    fd = pmem::UniqueFd();
+    const struct stat status = status_of(account / "f");
+    account.value("changed by then",
+                  to_ns(status.st_ctim) < to_ns(before_the_close));
+    account.value("the same", to_ns(status.st_ctim) == to_ns(status.st_mtim));
+  });
 }
 
 }  // namespace

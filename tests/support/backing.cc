@@ -38,9 +38,10 @@ class SharedDirectory : public Backing {
 class ScopedMount {
  public:
   ScopedMount(const std::string& device, std::string target,
-              const std::string& type, const std::string& options)
+              const std::string& type, const std::string& options,
+              unsigned long flags = 0)
       : target_(std::move(target)) {
-    if (::mount(device.c_str(), target_.c_str(), type.c_str(), 0,
+    if (::mount(device.c_str(), target_.c_str(), type.c_str(), flags,
                 options.c_str()) != 0) {
       throw failure("mounting " + type);
     }
@@ -95,28 +96,32 @@ class OwnTmpfs : public Backing {
 
 class OwnExt4 : public Backing {
  public:
-  explicit OwnExt4(std::uint64_t size_bytes)
+  OwnExt4(std::uint64_t size_bytes, const Ext4Settings& settings)
       : directory_(kDiskParent), path_(directory_ / "mounted") {
     std::filesystem::create_directory(path_);
-    const std::string image = directory_ / "image";
-    make_image(image, size_bytes);
+    // A test may have its file system used by others than root.
+    std::filesystem::permissions(directory_.path(),
+                                 std::filesystem::perms(0711));
+    const std::string image = image_of_ext4(*this);
+    make_image(image, size_bytes, settings.reserved_percent);
     pmem::UniqueFd device_fd;
     const std::string device = bind_loop_device(image, device_fd);
-    mount_.emplace(device, path_, "ext4", "");
+    mount_.emplace(device, path_, "ext4", "", settings.mount_flags);
   }
   const std::string& path() const override { return path_; }
 
  private:
-  static void make_image(const std::string& image, std::uint64_t size_bytes) {
+  static void make_image(const std::string& image, std::uint64_t size_bytes,
+                         unsigned reserved_percent) {
     const pmem::UniqueFd file(
         ::open(image.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!file.valid() ||
         ::ftruncate(file.get(), static_cast<off_t>(size_bytes)) != 0) {
       throw failure("making " + image);
     }
-    // All of the space is for everybody, root or not.
     const CommandResult made =
-        run_command({"mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", image});
+        run_command({"mkfs.ext4", "-q", "-F", "-m",
+                     std::to_string(reserved_percent), "-b", "4096", image});
     if (made.exit_status != 0) {
       throw std::runtime_error("mkfs.ext4: " + made.output);
     }
@@ -147,8 +152,13 @@ std::unique_ptr<Backing> make_tmpfs(std::uint64_t size_bytes) {
   return std::make_unique<OwnTmpfs>(size_bytes);
 }
 
-std::unique_ptr<Backing> make_ext4(std::uint64_t size_bytes) {
-  return std::make_unique<OwnExt4>(size_bytes);
+std::unique_ptr<Backing> make_ext4(std::uint64_t size_bytes,
+                                   const Ext4Settings& settings) {
+  return std::make_unique<OwnExt4>(size_bytes, settings);
+}
+
+std::string image_of_ext4(const Backing& backing) {
+  return backing.path() + "/../image";
 }
 
 }  // namespace support

@@ -44,9 +44,19 @@ class Backing {
 // Why this process cannot make file systems; "" when it can.
 [[nodiscard]] std::string cannot_make_file_systems();
 
+struct Ext4Settings {
+  unsigned reserved_percent = 0;  // of its blocks, for root alone
+  unsigned long mount_flags = 0;  // as in mount(2)
+};
+
 // A file system of that size for the test alone: a tmpfs, or an ext4 on a loop
 // device. Throws std::system_error or std::runtime_error.
 [[nodiscard]] std::unique_ptr<Backing> make_tmpfs(std::uint64_t size_bytes);
-[[nodiscard]] std::unique_ptr<Backing> make_ext4(std::uint64_t size_bytes);
+[[nodiscard]] std::unique_ptr<Backing> make_ext4(
+    std::uint64_t size_bytes, const Ext4Settings& settings = {});
+
+// The file that the loop device of such an ext4 is over: what is in it outlives
+// a loss of power.
+[[nodiscard]] std::string image_of_ext4(const Backing& backing);
 
 }  // namespace support
