@@ -80,7 +80,8 @@ struct Session::State {
                    {.io = file_system.options().io,
                     .io_uring = options.io_uring,
                     .may_use_io_uring = options.io_uring && can_make_io_uring(),
-                    .may_pass_through = has_cap_sys_admin()},
+                    .may_pass_through = has_cap_sys_admin(),
+                    .has_stacked_source = file_system.has_stacked_source()},
                    {},
                    {}},
         max_threads(options.max_threads) {}
