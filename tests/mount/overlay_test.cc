@@ -21,8 +21,8 @@ struct OverlayPlace {
 };
 
 OverlayPlace make_place(const std::string& directory) {
-  const OverlayPlace place = {directory + "/lower", directory + "/upper",
-                              directory + "/work"};
+  OverlayPlace place = {directory + "/lower", directory + "/upper",
+                        directory + "/work"};
   for (const std::string& path : {place.lower, place.upper, place.work}) {
     std::filesystem::create_directories(path);
   }
@@ -216,7 +216,8 @@ TEST_P(OnAnOverlay, MappingsAreThoseOfTheBackingFile) {
     ASSERT_NE(address, MAP_FAILED) << std::strerror(errno);
     char* const bytes = static_cast<char*>(address);
     const pmem::UniqueFd beneath = open_file(source("f"), O_RDWR);
-    std::memcpy(bytes, "stored", 6);
+    const std::string stored = "stored";
+    stored.copy(bytes, stored.size());
     const bool passes_through = std::string(GetParam().io) != "cached";
     if (passes_through) {
       EXPECT_EQ(read_at(beneath.get(), 0, 6), "stored") << "before any msync";
