@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -65,6 +66,11 @@ Result<std::unique_ptr<FileSystem>> FileSystem::create(
     made->root_ = made->top_.get();
   }
   return made;
+}
+
+bool FileSystem::has_stacked_source() const {
+  return std::ranges::any_of(
+      sources_, [](const auto& source) { return source->is_stacked(); });
 }
 
 Result<std::shared_ptr<MountSource>> FileSystem::make_source(

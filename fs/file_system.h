@@ -35,6 +35,10 @@ class FileSystem {
   }
   [[nodiscard]] const FileSystemOptions& options() const { return options_; }
 
+  // Whether a source lies on a file system that may be stacked on another, as
+  // overlayfs. (What is mounted inside of a source does not count.)
+  [[nodiscard]] bool has_stacked_source() const;
+
   // Whether reading a directory may look its entries up in advance: each costs
   // a descriptor.
   [[nodiscard]] bool may_look_ahead() const { return !anchors_.is_full(); }

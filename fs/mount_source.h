@@ -28,6 +28,9 @@ class MountSource {
   [[nodiscard]] virtual pmem::Result<struct statvfs> file_system_status()
       const = 0;
 
+  // Whether it lies on a file system that is, or may be, stacked on another.
+  [[nodiscard]] virtual bool is_stacked() const { return false; }
+
   // What a listing tells of the source's own node: its inode number, as far as
   // that is known, and DT_*.
   [[nodiscard]] virtual ino_t inode() const = 0;

@@ -17,6 +17,16 @@ namespace {
 // readers.
 constexpr unsigned kMaxBackground = 64;
 
+// How many file systems may lie beneath a backing file's. The kernel allows two
+// in a stack, this mount is one of them, and it counts the mount as lying on as
+// many as were asked for: with one, none can be stacked on the mount.
+// Source: process_init_reply() and fuse_backing_open() in fs/fuse,
+// FILESYSTEM_MAX_STACK_DEPTH; fuse_common.h.
+unsigned backing_stack_depth(const KernelWishes& wishes) {
+  return wishes.has_stacked_source ? FUSE_BACKING_STACKED_OVER
+                                   : FUSE_BACKING_STACKED_UNDER;
+}
+
 std::string transport(const KernelWishes& wishes, bool granted) {
   if (granted) {
     return "io_uring";
@@ -101,8 +111,7 @@ Negotiated negotiate(struct fuse_conn_info& connection,
   if (wishes.io != IoMode::kCached && wishes.may_pass_through &&
       offers_passthrough) {
     granted.passthrough = want(FUSE_CAP_PASSTHROUGH);
-    // Backing files on real file systems, not on stacked ones.
-    connection.max_backing_stack_depth = 1;
+    connection.max_backing_stack_depth = backing_stack_depth(wishes);
   }
   if (offers(FUSE_CAP_DIRECT_IO_ALLOW_MMAP)) {
     granted.mmap_under_direct_io = want(FUSE_CAP_DIRECT_IO_ALLOW_MMAP);

@@ -15,8 +15,9 @@ namespace pmemfs {
 struct KernelWishes {
   IoMode io = IoMode::kAutomatic;
   bool io_uring = false;
-  bool may_use_io_uring = false;  // the system lets this process have rings
-  bool may_pass_through = false;  // the process has CAP_SYS_ADMIN
+  bool may_use_io_uring = false;    // the system lets this process have rings
+  bool may_pass_through = false;    // the process has CAP_SYS_ADMIN
+  bool has_stacked_source = false;  // FileSystem::has_stacked_source()
 };
 
 struct Negotiated {

@@ -51,6 +51,8 @@ struct SessionOptions {
   // Passed on to libfuse and fusermount3 as -o: "ro", "fsname=...",
   // "allow_other".
   std::vector<std::string> mount_options;
+  // Where these say "ro": of the mount alone, and not of its file system.
+  bool read_only_by_mount_alone = false;
   bool io_uring = false;  // ask the kernel for FUSE over io_uring
   bool debug = false;     // libfuse prints every request
   unsigned max_threads = 10;

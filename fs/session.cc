@@ -1,6 +1,9 @@
 #include "fs/session.h"
 
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <linux/mount.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -8,6 +11,7 @@
 #include <vector>
 
 #include "fs/fuse_ops.h"
+#include "pmem/unique_fd.h"
 
 namespace pmemfs {
 namespace {
@@ -72,6 +76,21 @@ pmem::Error why_not_mounted(const std::string& mountpoint) {
   return {EIO, doing};
 }
 
+// For what is mounted read-only: the file system is made writable, and the
+// mount stays read-only. Then the kernel asks for the permission of whoever
+// would write before it refuses (EACCES), as on a read-only mount of something
+// writable. Where this is not permitted, EROFS stays the answer to all.
+// Source: sb_permission() in fs/namei.c, fspick in fs/fsopen.c.
+void make_file_system_writable(const std::string& mountpoint) {
+  const pmem::UniqueFd context(static_cast<int>(
+      ::syscall(SYS_fspick, AT_FDCWD, mountpoint.c_str(), FSPICK_CLOEXEC)));
+  if (context.valid() && ::syscall(SYS_fsconfig, context.get(),
+                                   FSCONFIG_SET_FLAG, "rw", nullptr, 0) == 0) {
+    ::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_RECONFIGURE, nullptr,
+              nullptr, 0);
+  }
+}
+
 }  // namespace
 
 struct Session::State {
@@ -80,7 +99,8 @@ struct Session::State {
                    {.io = file_system.options().io,
                     .io_uring = options.io_uring,
                     .may_use_io_uring = options.io_uring && can_make_io_uring(),
-                    .may_pass_through = has_cap_sys_admin()},
+                    .may_pass_through = has_cap_sys_admin(),
+                    .has_stacked_source = file_system.has_stacked_source()},
                    {},
                    {}},
         max_threads(options.max_threads) {}
@@ -128,6 +148,9 @@ Result<std::unique_ptr<Session>> Session::create(
     return tl::unexpected(why_not_mounted(options.mountpoint));
   }
   made->state_->is_mounted = true;
+  if (options.read_only_by_mount_alone) {
+    make_file_system_writable(options.mountpoint);
+  }
   return made;
 }
 

@@ -1,7 +1,9 @@
 #include "fs/source_tree.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "fs/source_node.h"
 
@@ -114,6 +116,19 @@ Result<struct statvfs> SourceTree::file_system_status() const {
     return fail_errno("fstatvfs");
   }
   return status;
+}
+
+bool SourceTree::is_stacked() const {
+  // What is visited has DAX, and is none of these but virtiofs, which counts as
+  // lying on nothing.
+  struct statfs status = {};
+  if (!directory_fd_.valid() || ::fstatfs(directory_fd_.get(), &status) != 0) {
+    return false;
+  }
+  // FUSE tells nobody whether it passes through.
+  return status.f_type == OVERLAYFS_SUPER_MAGIC ||
+         status.f_type == ECRYPTFS_SUPER_MAGIC ||
+         status.f_type == FUSE_SUPER_MAGIC;
 }
 
 ino_t SourceTree::inode() const {

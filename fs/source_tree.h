@@ -73,6 +73,7 @@ class SourceTree : public MountSource,
   // statvfs(3) of the source's file system.
   [[nodiscard]] pmem::Result<struct statvfs> file_system_status()
       const override;
+  [[nodiscard]] bool is_stacked() const override;
   [[nodiscard]] ino_t inode() const override;
 
   // fstat(2) with the inode number that the mount shows.

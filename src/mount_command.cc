@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,6 +16,8 @@
 
 #include "fs/discovery.h"
 #include "fs/file_system.h"
+#include "fs/mountinfo.h"
+#include "fs/negotiation.h"
 #include "fs/options.h"
 #include "fs/session.h"
 #include "src/daemon.h"
@@ -22,6 +25,7 @@
 #include "src/mount_options.h"
 #include "src/mountpoint.h"
 #include "src/pid_file.h"
+#include "src/source_restrictions.h"
 #include "src/sources.h"
 #include "src/tell.h"
 
@@ -33,7 +37,8 @@ struct MountPlan {
   FileSystemOptions file_system;
   SessionOptions session;
   Mountpoint mountpoint;
-  std::string sources;  // for people
+  std::string sources;       // for people
+  std::string restrictions;  // for people, too: ", read-only, as its source is"
   std::string pid_file;
   LogOptions log;
   bool foreground = false;
@@ -50,15 +55,37 @@ bool wants_allow_other(const MountRequest& request) {
 
 // For libfuse and fusermount3. (The session adds what is no choice:
 // default_permissions and the type.)
-std::vector<std::string> session_mount_options(const MountRequest& request,
-                                               const std::string& sources) {
+std::vector<std::string> session_mount_options(
+    const MountRequest& request, const std::string& sources,
+    const SourceRestrictions& restrictions) {
   const std::string& fsname = request.fsname.empty() ? sources : request.fsname;
   std::vector<std::string> options = request.kernel_options;
+  // After what was given, of which mount(8) says "rw" whenever nobody says
+  // "ro".
+  std::ranges::move(mount_options_of(restrictions),
+                    std::back_inserter(options));
   options.push_back("fsname=" + escape_option_value(fsname));
   if (wants_allow_other(request)) {
     options.emplace_back("allow_other");
   }
   return options;
+}
+
+// Those of the sources that the mount can have.
+SourceRestrictions restrictions_to_take_over(
+    const std::vector<SourceSpec>& sources, const std::vector<Mount>& mounts) {
+  SourceRestrictions restrictions = common_restrictions(sources, mounts);
+  // Not every fusermount3 knows it (3.14 does not): the mount would be refused.
+  restrictions.no_symfollow = restrictions.no_symfollow && has_cap_sys_admin();
+  return restrictions;
+}
+
+std::string as_sources_are(const SourceRestrictions& restrictions,
+                           std::size_t sources) {
+  const std::string words = in_words(restrictions);
+  return words.empty()  ? ""
+         : sources == 1 ? ", " + words + ", as its source is"
+                        : ", " + words + ", as its sources are";
 }
 
 LogOptions log_options(const MountRequest& request, bool foreground) {
@@ -89,8 +116,9 @@ Outcome<MountPlan> plan_mount(const MountRequest& request) {
   if (!outside) {
     return hand_on(outside);
   }
-  Outcome<void> visible = check_hides_no_source(
-      mountpoint->path, sources->specs, read_mountinfo(kMountinfoPath));
+  const std::vector<Mount> mounts = read_mountinfo(kMountinfoPath);
+  Outcome<void> visible =
+      check_hides_no_source(mountpoint->path, sources->specs, mounts);
   if (!visible) {
     return hand_on(visible);
   }
@@ -99,7 +127,10 @@ Outcome<MountPlan> plan_mount(const MountRequest& request) {
     return hand_on(fuse);
   }
 
+  const SourceRestrictions restrictions =
+      restrictions_to_take_over(sources->specs, mounts);
   MountPlan plan;
+  plan.restrictions = as_sources_are(restrictions, sources->specs.size());
   plan.foreground = request.foreground || request.debug;
   plan.file_system = {.sources = std::move(sources->specs),
                       .io = request.io,
@@ -108,7 +139,9 @@ Outcome<MountPlan> plan_mount(const MountRequest& request) {
                       .entry_timeout_s = request.entry_timeout_s};
   plan.session = {
       .mountpoint = mountpoint->path,
-      .mount_options = session_mount_options(request, sources->description),
+      .mount_options =
+          session_mount_options(request, sources->description, restrictions),
+      .read_only_by_mount_alone = restrictions.read_only == ReadOnly::kByMount,
       .io_uring = request.io_uring,
       .debug = request.debug,
       .max_threads = request.max_threads};
@@ -202,8 +235,8 @@ Outcome<void> serve(const MountPlan& plan,
   const SessionEvents events = {
       .on_ready =
           [&](const std::string& negotiated) {
-            spdlog::info("mounted {} at {}: {}", plan.sources,
-                         plan.mountpoint.path, negotiated);
+            spdlog::info("mounted {} at {}{}: {}", plan.sources,
+                         plan.mountpoint.path, plan.restrictions, negotiated);
             tell_ready();
           },
       .on_descriptors_exhausted = [] { log_descriptors_exhausted(); },

@@ -52,8 +52,30 @@ TEST(Negotiation, TakesPassthroughWhereKernelAndProcessMay) {
       negotiate(connection.info, wishes(IoMode::kMapped));
   EXPECT_TRUE(granted.passthrough);
   EXPECT_TRUE(wants(connection.info, FUSE_CAP_PASSTHROUGH));
-  EXPECT_EQ(connection.info.max_backing_stack_depth, 1U);
   EXPECT_TRUE(says(granted, "mmap of the backing file (passthrough)"));
+}
+
+// libfuse adds one to it, for the mount itself.
+TEST(Negotiation, LeavesRoomForAFileSystemOnTheMount) {
+  for (const IoMode io :
+       {IoMode::kAutomatic, IoMode::kMapped, IoMode::kPassthrough}) {
+    Connection connection = connection_with(kModernKernel);
+    EXPECT_TRUE(negotiate(connection.info, wishes(io)).passthrough);
+    EXPECT_EQ(connection.info.max_backing_stack_depth,
+              FUSE_BACKING_STACKED_UNDER);
+  }
+}
+
+TEST(Negotiation, OpensBackingFilesOfAStackedSource) {
+  for (const IoMode io :
+       {IoMode::kAutomatic, IoMode::kMapped, IoMode::kPassthrough}) {
+    Connection connection = connection_with(kModernKernel);
+    KernelWishes stacked = wishes(io);
+    stacked.has_stacked_source = true;
+    EXPECT_TRUE(negotiate(connection.info, stacked).passthrough);
+    EXPECT_EQ(connection.info.max_backing_stack_depth,
+              FUSE_BACKING_STACKED_OVER);
+  }
 }
 
 TEST(Negotiation, SaysThatPassthroughNeedsAPrivilege) {
