@@ -157,7 +157,7 @@ class Ring {
 
  private:
   // Until the process ends.
-  char* map(std::int64_t what, std::size_t length) const {
+  [[nodiscard]] char* map(std::int64_t what, std::size_t length) const {
     void* const address =
         ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, what);
     return address == MAP_FAILED ? nullptr : static_cast<char*>(address);
