@@ -1,16 +1,20 @@
 // Calls that few programs make, most of which the kernel answers for FUSE.
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/io_uring.h>
 #include <linux/magic.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/fanotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/quota.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -19,6 +23,8 @@
 #include <cstdint>
 #include <cstring>
 #include <ctime>
+#include <fstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -111,6 +117,97 @@ long call_acl(State& /*state*/, const Words& words) {
                entries.size() * sizeof(entries.front()));
   return ::lsetxattr(words.at(1).c_str(), "system.posix_acl_access",
                      value.data(), value.size(), 0);
+}
+
+// In the user namespace of the process 0 and those after it are `first` and
+// those after that. By root outside of it; false where it is none.
+bool map_ids(pid_t process, unsigned first) {
+  for (const char* const name : {"/uid_map", "/gid_map"}) {
+    std::ofstream map("/proc/" + std::to_string(process) + name);
+    map << "0 " << first << " 65536" << std::flush;
+    if (!map) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// What one process waits for, and another one gives.
+class Signal {
+ public:
+  Signal() {
+    if (::pipe2(ends_.data(), O_CLOEXEC) != 0) {
+      throw std::runtime_error("pipe");
+    }
+  }
+  ~Signal() {
+    ::close(ends_[0]);
+    ::close(ends_[1]);
+  }
+  Signal(const Signal&) = delete;
+  Signal& operator=(const Signal&) = delete;
+
+  void give() const {
+    [[maybe_unused]] const ssize_t given = ::write(ends_[1], "", 1);
+  }
+  void wait() const {
+    char byte = 0;
+    [[maybe_unused]] const ssize_t taken = ::read(ends_[0], &byte, 1);
+  }
+
+ private:
+  std::array<int, 2> ends_ = {};
+};
+
+// The process becomes root of a user namespace. Where there are none it is
+// ENOSYS, as is the next.
+long call_contained(State& /*state*/, const Words& words) {
+  const Signal is_contained;
+  const pid_t process = ::getpid();
+  const pid_t helper = ::fork();
+  if (helper == 0) {
+    is_contained.wait();
+    ::_exit(map_ids(process, id(words.at(1))) ? 0 : 1);
+  }
+  const bool done = ::unshare(CLONE_NEWUSER) == 0;
+  is_contained.give();
+  ::waitpid(helper, nullptr, 0);
+  errno = ENOSYS;
+  return done && ::setgroups(0, nullptr) == 0 && ::setresgid(0, 0, 0) == 0 &&
+                 ::setresuid(0, 0, 0) == 0
+             ? 0
+             : -1;
+}
+
+// Of the folder, with the ids of another user namespace.
+long call_idmap(State& /*state*/, const Words& words) {
+  const Signal is_contained;
+  const Signal is_done;
+  const pid_t owner = ::fork();
+  if (owner == 0) {
+    ::unshare(CLONE_NEWUSER);
+    is_contained.give();
+    is_done.wait();
+    ::_exit(0);
+  }
+  is_contained.wait();
+  const bool has_ids = map_ids(owner, kUser);
+  const std::string path = "/proc/" + std::to_string(owner) + "/ns/user";
+  const int space = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int tree = ::open_tree(AT_FDCWD, words.at(1).c_str(),
+                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  struct mount_attr wanted = {};
+  wanted.attr_set = MOUNT_ATTR_IDMAP;
+  wanted.userns_fd = static_cast<decltype(wanted.userns_fd)>(space);
+  const int answer =
+      ::mount_setattr(tree, "", AT_EMPTY_PATH, &wanted, sizeof(wanted));
+  const int error = has_ids ? errno : ENOSYS;
+  ::close(tree);
+  ::close(space);
+  is_done.give();
+  ::waitpid(owner, nullptr, 0);
+  errno = error;
+  return answer;
 }
 
 long call_pause(State& /*state*/, const Words& words) {
@@ -212,6 +309,8 @@ const Commands& rare_commands() {
       {"quotactl", call_quotactl},
       {"acl", call_acl},
       {"pause", call_pause},
+      {"contained", call_contained},
+      {"idmap", call_idmap},
       {"ringread", call_ringread},
       {"ringwrite", call_ringwrite},
   };

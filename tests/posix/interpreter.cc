@@ -49,6 +49,8 @@
 //   ringread SLOT LENGTH OFFSET [FLAGS]         (io_uring; -1: the position)
 //   ringwrite SLOT TEXT OFFSET [FLAGS]
 //   acl PATH NUMBER       of so many users      pause MILLISECONDS
+//   contained USER        as root of a user namespace, whose 0 is the user
+//   idmap DIR             (mount_setattr)
 #include "posix/interpreter.h"
 
 #include <dirent.h>
