@@ -232,11 +232,13 @@ long call_extents(State& state, const Words& words) {
 long call_mapped(State& state, const Words& words) {
   const auto length = static_cast<std::size_t>(number(words.at(3)));
   const bool is_private = has(words, 4, "private");
+  const int shared =
+      has(words, 4, "sync") ? MAP_SHARED_VALIDATE | MAP_SYNC : MAP_SHARED;
   const int fd = state.file(words.at(2));
   const bool may_write = (::fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
   void* const address = ::mmap(
       nullptr, length, PROT_READ | (may_write || is_private ? PROT_WRITE : 0),
-      is_private ? MAP_PRIVATE : MAP_SHARED, fd, 0);
+      is_private ? MAP_PRIVATE : shared, fd, 0);
   if (address == MAP_FAILED) {
     return -1;
   }

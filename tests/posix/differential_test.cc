@@ -4,6 +4,7 @@
 // the two accounts are compared. The scenarios are data, in scenarios/.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "mount/mount_test.h"
@@ -24,8 +26,8 @@ namespace {
 using support::BackingKind;
 
 constexpr std::array kFiles = {
-    "attributes", "data", "errors",      "files",  "locks", "make-and-remove",
-    "names",      "open", "permissions", "rename", "times"};
+    "attributes", "data", "errors",      "files", "locks",  "make-and-remove",
+    "names",      "open", "permissions", "rare",  "rename", "times"};
 
 std::vector<Scenario> scenarios_of(const std::string& file) {
   return load_scenarios(PMEMFS_SCENARIOS "/" + file + ".txt");
@@ -156,24 +158,44 @@ INSTANTIATE_TEST_SUITE_P(
       return name + "_" + support::name_of(std::get<BackingKind>(row.param));
     });
 
+// Whether the kernel is as new as one of this release, such as 6.9.
+bool kernel_is_since(const std::string& release) {
+  const auto parts = [](const std::string& text) {
+    std::size_t point = 0;
+    const int version = std::stoi(text, &point);
+    return std::pair(version, std::stoi(text.substr(point + 1)));
+  };
+  struct utsname running = {};
+  return ::uname(&running) == 0 &&
+         parts(std::data(running.release)) >= parts(release);
+}
+
 class Differences : public BothPlaces,
                     public ::testing::WithParamInterface<BackingKind> {
  protected:
   void SetUp() override { mount_on(GetParam()); }
 
+  // Whether it differs, or the kernel has no such call.
   bool differs(const Scenario& scenario, bool as_user) {
     const Accounts accounts = play_in_both(scenario, as_user);
-    return accounts.natively != accounts.through_mount;
+    return accounts.natively != accounts.through_mount ||
+           accounts.natively.find("ENOSYS") != std::string::npos;
+  }
+
+  static bool is_to_differ(const Scenario& scenario) {
+    const bool is_tmpfs = GetParam() == BackingKind::kTmpfs;
+    return !scenario.differs.empty() && scenario.differs_on_tmpfs == is_tmpfs &&
+           (scenario.since_linux.empty() ||
+            kernel_is_since(scenario.since_linux));
   }
 };
 
 // What is said to differ, here and in the manual, does: else it is to be said
 // no more.
 TEST_P(Differences, AreStillThere) {
-  const bool is_tmpfs = GetParam() == BackingKind::kTmpfs;
   for (const char* const file : kFiles) {
     for (const Scenario& scenario : scenarios_of(file)) {
-      if (!scenario.differs.empty() && scenario.differs_on_tmpfs == is_tmpfs) {
+      if (is_to_differ(scenario)) {
         EXPECT_TRUE(differs(scenario, false) || differs(scenario, true))
             << scenario.name;
       }

@@ -19,7 +19,7 @@
 //   sendfile FROM TO LENGTH          splice FROM TO LENGTH  (by a pipe)
 //   clone FROM TO                    (FICLONE)              extents SLOT
 //   map SLOT OFFSET LENGTH [TEXT]    reads, or writes the text, by a mapping
-//   mapped NAME SLOT LENGTH [private]           store NAME OFFSET TEXT
+//   mapped NAME SLOT LENGTH [private|sync]      store NAME OFFSET TEXT
 //   load NAME OFFSET LENGTH          msync NAME FLAGS       unmap NAME
 //   readinto SLOT NAME LENGTH        writefrom SLOT NAME LENGTH
 //   stat PATH [nofollow]             fstat SLOT             times PATH
@@ -43,6 +43,14 @@
 //   limit BYTES           (RLIMIT_FSIZE)
 //   program PATH          writes a program  run PATH        start SLOT PATH
 //   end SLOT
+//   epoll SLOT            seals SLOT            quotactl SLOT
+//   readahead SLOT OFFSET LENGTH     willneed SLOT OFFSET LENGTH
+//   ioctl SLOT REQUEST    fstype PATH           fanotify PATH
+//   ringread SLOT LENGTH OFFSET [FLAGS]         (io_uring; -1: the position)
+//   ringwrite SLOT TEXT OFFSET [FLAGS]
+//   acl PATH NUMBER       of so many users      pause MILLISECONDS
+//   contained USER        as root of a user namespace, whose 0 is the user
+//   idmap DIR             (mount_setattr)
 #include "posix/interpreter.h"
 
 #include <dirent.h>
@@ -155,8 +163,9 @@ std::string what_differs(const struct stat& before, const struct stat& after) {
 }
 
 Command command_named(const std::string& name) {
-  for (const Commands* commands : {&data_commands(), &name_commands(),
-                                   &inode_commands(), &process_commands()}) {
+  for (const Commands* commands :
+       {&data_commands(), &name_commands(), &inode_commands(),
+        &process_commands(), &rare_commands()}) {
     const auto found = commands->find(name);
     if (found != commands->end()) {
       return found->second;

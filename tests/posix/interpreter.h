@@ -35,6 +35,7 @@ using Commands = std::map<std::string, Command>;
 [[nodiscard]] const Commands& name_commands();     // calls_names.cc
 [[nodiscard]] const Commands& inode_commands();    // calls_inodes.cc
 [[nodiscard]] const Commands& process_commands();  // calls_processes.cc
+[[nodiscard]] const Commands& rare_commands();     // calls_rare.cc
 
 // The effective user and his groups: root, user, stranger or UID:GID[,GID...].
 // Throws std::runtime_error where that cannot be.

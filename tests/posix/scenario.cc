@@ -25,6 +25,7 @@ namespace {
 
 constexpr const char* kDiffers = " differs: ";
 constexpr const char* kDiffersOnTmpfs = " differs on tmpfs: ";
+constexpr const char* kDiffersSince = " differs since Linux ";
 constexpr const char* kDiffersWithoutPassthrough =
     " differs without passthrough: ";
 
@@ -38,7 +39,12 @@ Scenario parse_header(const std::string& line, const std::string& where) {
   scenario.differs_on_tmpfs = rest.starts_with(kDiffersOnTmpfs);
   const std::string reason =
       rest.substr(std::min(rest.find(": ") + 2, rest.size()));
-  if (scenario.differs_on_tmpfs || rest.starts_with(kDiffers)) {
+  const bool is_since = rest.starts_with(kDiffersSince);
+  if (is_since) {
+    const std::size_t begin = std::strlen(kDiffersSince);
+    scenario.since_linux = rest.substr(begin, rest.find(": ") - begin);
+  }
+  if (scenario.differs_on_tmpfs || is_since || rest.starts_with(kDiffers)) {
     scenario.differs = reason;
   } else if (rest.starts_with(kDiffersWithoutPassthrough)) {
     scenario.differs_without_passthrough = reason;

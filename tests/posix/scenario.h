@@ -7,6 +7,7 @@
 // `[NAME] differs: REASON` comes out differently through a mount of anything
 // but a tmpfs, for that reason; `[NAME] differs on tmpfs: REASON` there, and
 // `[NAME] differs without passthrough: REASON` in a user's own mount.
+// `[NAME] differs since Linux 6.9: REASON` may be the same on an older one.
 // Values; no thread rule.
 #pragma once
 
@@ -19,6 +20,7 @@ struct Scenario {
   std::string name;
   std::string differs;                      // the reason, if it is to differ
   bool differs_on_tmpfs = false;            // there, if not elsewhere
+  std::string since_linux;                  // the kernel, if not on older ones
   std::string differs_without_passthrough;  // the reason, if only there
   std::vector<std::string> calls;
 };
