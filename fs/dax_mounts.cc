@@ -24,18 +24,7 @@ namespace {
 
 using pmem::Result;
 
-bool has_option(std::string_view options, std::string_view wanted) {
-  while (!options.empty()) {
-    const std::size_t end = std::min(options.find(','), options.size());
-    if (options.substr(0, end) == wanted) {
-      return true;
-    }
-    options.remove_prefix(std::min(end + 1, options.size()));
-  }
-  return false;
-}
-
-bool has_option(const Mount& mount, std::string_view wanted) {
+bool is_mounted_with(const Mount& mount, std::string_view wanted) {
   return has_option(mount.file_options, wanted) ||
          has_option(mount.options, wanted);
 }
@@ -122,8 +111,9 @@ void make_names_differ(std::vector<Unnamed>& unnamed) {
 }  // namespace
 
 bool is_mounted_with_dax(const Mount& mount) {
-  return has_option(mount, "dax") || has_option(mount, "dax=always") ||
-         has_option(mount, "dax=inode");
+  return is_mounted_with(mount, "dax") ||
+         is_mounted_with(mount, "dax=always") ||
+         is_mounted_with(mount, "dax=inode");
 }
 
 std::vector<Mount> not_below_pmemfs(const std::vector<Mount>& mounts) {
@@ -179,7 +169,7 @@ std::vector<DaxFileSystem> dax_file_systems(const std::vector<Mount>& mounts,
                      .device = mount.device,
                      .type = mount.type,
                      .source = mount.source,
-                     .is_by_file = has_option(mount, "dax=inode"),
+                     .is_by_file = is_mounted_with(mount, "dax=inode"),
                      .mounts = {mount}});
   }
   std::vector<Unnamed> unnamed;

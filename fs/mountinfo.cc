@@ -118,6 +118,17 @@ std::vector<Mount> read_mountinfo(const std::string& path) {
   return parse_mountinfo(text);
 }
 
+bool has_option(std::string_view options, std::string_view word) {
+  while (!options.empty()) {
+    const std::size_t end = std::min(options.find(','), options.size());
+    if (options.substr(0, end) == word) {
+      return true;
+    }
+    options.remove_prefix(std::min(end + 1, options.size()));
+  }
+  return false;
+}
+
 bool is_within(std::string_view path, std::string_view directory) {
   if (directory == "/") {
     return true;

@@ -37,6 +37,9 @@ struct Mount {
 // The table in a file, which is empty when it cannot be read.
 [[nodiscard]] std::vector<Mount> read_mountinfo(const std::string& path);
 
+// Whether the word is among options with commas between them.
+[[nodiscard]] bool has_option(std::string_view options, std::string_view word);
+
 // Whether `path` is `directory` or lies in it. REQUIRES: both are resolved.
 [[nodiscard]] bool is_within(std::string_view path, std::string_view directory);
 

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <string_view>
 
 namespace pmemfs {
 namespace {
@@ -15,25 +14,13 @@ namespace {
 // Source: ST_NOSYMFOLLOW in include/linux/statfs.h.
 constexpr unsigned long kNoSymfollow = 0x2000;
 
-// Whether the word is in a list with commas.
-bool has_word(std::string_view list, std::string_view word) {
-  while (!list.empty()) {
-    const std::size_t end = std::min(list.find(','), list.size());
-    if (list.substr(0, end) == word) {
-      return true;
-    }
-    list.remove_prefix(std::min(end + 1, list.size()));
-  }
-  return false;
-}
-
 SourceRestrictions restrictions_of(const Mount& mount) {
-  return {.read_only = has_word(mount.file_options, "ro")
+  return {.read_only = has_option(mount.file_options, "ro")
                            ? ReadOnly::kByFileSystem
-                       : has_word(mount.options, "ro") ? ReadOnly::kByMount
-                                                       : ReadOnly::kNo,
-          .no_exec = has_word(mount.options, "noexec"),
-          .no_symfollow = has_word(mount.options, "nosymfollow")};
+                       : has_option(mount.options, "ro") ? ReadOnly::kByMount
+                                                         : ReadOnly::kNo,
+          .no_exec = has_option(mount.options, "noexec"),
+          .no_symfollow = has_option(mount.options, "nosymfollow")};
 }
 
 // The mount that a directory lies on; null where that is not known.

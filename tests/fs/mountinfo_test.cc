@@ -78,6 +78,15 @@ TEST(Mountinfo, OfThisProcessHasProc) {
   EXPECT_TRUE(read_mountinfo("/nonsense").empty());
 }
 
+TEST(HasOption, ComparesWholeWords) {
+  EXPECT_TRUE(has_option("ro", "ro"));
+  EXPECT_TRUE(has_option("relatime,ro", "ro"));
+  EXPECT_TRUE(has_option("noexec,dax=always,x", "dax=always"));
+  EXPECT_FALSE(has_option("rw,errors=remount-ro,rot", "ro"));
+  EXPECT_FALSE(has_option("dax=always", "dax"));
+  EXPECT_FALSE(has_option("", "ro"));
+}
+
 TEST(IsWithin, ComparesWholeComponents) {
   EXPECT_TRUE(is_within("/srv/a", "/srv/a"));
   EXPECT_TRUE(is_within("/srv/a/b/c", "/srv/a"));
