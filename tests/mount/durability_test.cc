@@ -20,7 +20,7 @@ namespace {
 constexpr std::uint64_t kSpace = std::uint64_t{24} << 20;
 constexpr std::size_t kBlock = 4096;
 
-// A way to write to a file of two blocks, which is named after the operation.
+// A way to ask for durability.
 struct Row {
   const char* name;
   int open_flags;
