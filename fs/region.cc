@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -167,6 +169,9 @@ void Region::learn_about(int fd) {
   is_dax_ = ::statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &facts) == 0 &&
             (facts.stx_attributes & STATX_ATTR_DAX) != 0;
   read_faults_allocate_ = read_faults_allocate(fd);
+  struct statfs file_system = {};
+  is_mapped_by_writers_alone_ = ::fstatfs(fd, &file_system) == 0 &&
+                                file_system.f_type == OVERLAYFS_SUPER_MAGIC;
 }
 
 // --- mapping ----------------------------------------------------------------
@@ -184,6 +189,10 @@ const Mapping* Region::mapping_for(std::uint64_t end, bool for_writing) {
   mapping = mapping_.load(std::memory_order_acquire);
   if (fits(mapping)) {
     return mapping;
+  }
+  if (is_mapped_by_writers_alone_ &&
+      (source_ == nullptr || source_->fd() != write_fd_.load())) {
+    return nullptr;
   }
   if (source_ == nullptr ||
       end > std::numeric_limits<std::int64_t>::max() / 4) {

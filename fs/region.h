@@ -174,6 +174,10 @@ class Region final : public FileData {
   Growth growth_ = Growth::kByGranularity;
   bool is_dax_ = false;
   bool read_faults_allocate_ = false;
+  // On overlayfs a file becomes another one when it is first opened for
+  // writing, by whomever: what was mapped until then stays as it was.
+  // Source: "Non-standard behavior" in filesystems/overlayfs.rst of Linux.
+  bool is_mapped_by_writers_alone_ = false;
 
   // The descriptors that the sources own; -1 until somebody needs them.
   std::atomic<int> read_fd_ = -1;

@@ -240,5 +240,23 @@ TEST_P(OnAnOverlay, WhatIsBelowIsReadAndCopiedUp) {
   });
 }
 
+// A reader's descriptor is of the file as it was below; what it reads is not.
+TEST_P(OnAnOverlay, AReaderSeesWhatIsWrittenAfterTheCopy) {
+  with_mount([&](const support::MountedPmemfs& mounted) {
+    const pmem::UniqueFd reader = open_file(mounted / "below", O_RDONLY);
+    EXPECT_EQ(read_at(reader.get(), 0, 100), "below");
+    // A page cache does not hear of it.
+    if (std::string(GetParam().io) != "cached") {
+      const pmem::UniqueFd fd = open_file(source("below"), O_RDWR);
+      ASSERT_EQ(::pwrite(fd.get(), "BELOW", 5, 0), 5);
+      EXPECT_EQ(read_at(reader.get(), 0, 100), "BELOW");
+    }
+    const pmem::UniqueFd fd = open_file(mounted / "below", O_RDWR);
+    ASSERT_EQ(::pwrite(fd.get(), "by mount", 8, 0), 8);
+    EXPECT_EQ(read_at(reader.get(), 0, 100), "by mount");
+    EXPECT_EQ(read_at(fd.get(), 0, 100), "by mount");
+  });
+}
+
 }  // namespace
 }  // namespace mount_tests
