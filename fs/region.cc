@@ -185,14 +185,13 @@ const Mapping* Region::mapping_for(std::uint64_t end, bool for_writing) {
   if (fits(mapping) || is_unmappable_.load(std::memory_order_relaxed)) {
     return fits(mapping) ? mapping : nullptr;
   }
+  if (is_mapped_by_writers_alone_ && read_fd_.load() != write_fd_.load()) {
+    return nullptr;
+  }
   const pmem::Lock lock(mutex_);
   mapping = mapping_.load(std::memory_order_acquire);
   if (fits(mapping)) {
     return mapping;
-  }
-  if (is_mapped_by_writers_alone_ &&
-      (source_ == nullptr || source_->fd() != write_fd_.load())) {
-    return nullptr;
   }
   if (source_ == nullptr ||
       end > std::numeric_limits<std::int64_t>::max() / 4) {

@@ -8,11 +8,12 @@
 //
 // The way of a store: (1) the length is made to reach its end (see Growth), (2)
 // its blocks are allocated, (3) the bytes are copied under the fault guard, (4)
-// they are made durable as far as the granularity promises. Wherever the
-// mapping is not to be had (a file too large to map, no space left, a fault
-// because another process cut the file short) the same bytes go through
-// pread(2) and pwrite(2) of the backing file, so that the caller gets the count
-// or the errno that the file system beneath gives.
+// they are made durable as far as the granularity promises and the writer asks,
+// and the file's times move on, as by write(2). Wherever the mapping is not to
+// be had (a file too large to map, no space left, a fault because another
+// process cut the file short) the same bytes go through pread(2) and pwrite(2)
+// of the backing file, so that the caller gets the count or the errno that the
+// file system beneath gives.
 //
 // A mapping reaches beyond the end of the file, so that growing needs no new
 // one each time. When it is outgrown, one twice as long takes its place; the

@@ -193,7 +193,8 @@ Result<std::string> SourceNode::control(unsigned command, std::string_view in,
   }
   Result<std::string> given =
       control_inode(fd->get(), command, in, out_bytes, caller);
-  if (const std::shared_ptr<Region> region = open_region()) {
+  const std::shared_ptr<Region> region = given ? open_region() : nullptr;
+  if (region != nullptr) {
     region->learn_durability();
   }
   return given;

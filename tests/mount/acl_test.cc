@@ -1,6 +1,5 @@
 // POSIX access control lists: kept, heeded and inherited as beside the mount.
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <sys/stat.h>
@@ -97,9 +96,7 @@ TEST_P(Acl, LetsInWhomItNames) {
       write_file(account / "writable", "content");
       set_acl(account, "writable", kAccess, acl_for_user(6));
       support::in_child([&] {
-        ASSERT_EQ(::setgroups(0, nullptr), 0);
-        ASSERT_EQ(::setresgid(user, user, user), 0);
-        ASSERT_EQ(::setresuid(user, user, user), 0);
+        support::become_user(user, user);
         // A child's account does not come back: it is checked here.
         const bool is_named = user == kUser;
         EXPECT_EQ(open_and_close(account / "readable", O_RDONLY) == 0,

@@ -2,7 +2,6 @@
 // leads out of it nor by what is exchanged for it at the wrong moment. The
 // daemon may do more than its callers: they must not do it through it.
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -78,9 +77,7 @@ class Escape : public OnEachBackingWithOthers {
   template <typename Code>
   static void as_user(const Code& code) {
     support::in_child([&] {
-      ASSERT_EQ(::setgroups(0, nullptr), 0);
-      ASSERT_EQ(::setresgid(kUser, kUser, kUser), 0);
-      ASSERT_EQ(::setresuid(kUser, kUser, kUser), 0);
+      support::become_user(kUser, kUser);
       code();
     });
   }

@@ -2,7 +2,6 @@
 // by root. Everything is compared with what the same user gets beside the
 // mount.
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -30,10 +29,7 @@ constexpr uid_t kStranger = 45678;
 
 // For a child: becomes the user for good.
 void become_user(uid_t user = kUser) {
-  const std::array<gid_t, 2> groups = {kGroup, kSecondGroup};
-  ASSERT_EQ(::setgroups(groups.size(), groups.data()), 0);
-  ASSERT_EQ(::setresgid(kGroup, kGroup, kGroup), 0);
-  ASSERT_EQ(::setresuid(user, user, user), 0);
+  support::become_user(user, kGroup, {kGroup, kSecondGroup});
 }
 
 void tell_owner(Account& account, const std::string& name) {

@@ -1,7 +1,6 @@
 // Sources on mounts that are read-only, noexec or nosymfollow: the mount is so,
 // too, and answers as they do.
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -203,11 +202,7 @@ void expect_same(const std::string& native, const std::string& mounted,
       << "(- natively, + through the mount)";
 }
 
-void become_owner() {
-  ASSERT_EQ(::setgroups(0, nullptr), 0);
-  ASSERT_EQ(::setresgid(kOwner, kOwner, kOwner), 0);
-  ASSERT_EQ(::setresuid(kOwner, kOwner, kOwner), 0);
-}
+void become_owner() { support::become_user(kOwner, kOwner); }
 
 class SourceRestrictions : public ::testing::TestWithParam<Way> {
  protected:

@@ -1,7 +1,6 @@
 // Full file systems: the writer is told, what was acknowledged is there, and
 // the mount goes on.
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -286,9 +285,7 @@ class ReservedSpace : public MountTest {
     const support::TempDir notes;
     const pmem::UniqueFd note = open_file(notes / "note", O_RDWR | O_CREAT);
     support::in_child([&] {
-      ASSERT_EQ(::setgroups(0, nullptr), 0);
-      ASSERT_EQ(::setresgid(kUser, kUser, kUser), 0);
-      ASSERT_EQ(::setresuid(kUser, kUser, kUser), 0);
+      support::become_user(kUser, kUser);
       const Written taken = take(path);
       ASSERT_EQ(::pwrite(note.get(), &taken, sizeof(taken), 0),
                 static_cast<ssize_t>(sizeof(taken)));

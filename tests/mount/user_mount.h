@@ -5,7 +5,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <grp.h>
 #include <pwd.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -104,9 +103,7 @@ class UserMountTest : public ::testing::Test {
       if (IsSkipped() || HasFatalFailure()) {
         return;
       }
-      ASSERT_EQ(::setgroups(0, nullptr), 0);
-      ASSERT_EQ(::setresgid(user_.gid, user_.gid, user_.gid), 0);
-      ASSERT_EQ(::setresuid(user_.uid, user_.uid, user_.uid), 0);
+      support::become_user(user_.uid, user_.gid);
       const std::string pid_file = log_directory() + "/pid";
       std::vector<std::string> command = wrapper_;
       command.insert(command.end(), {support::kPmemfs, "mount", "--pid-file",

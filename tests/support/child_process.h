@@ -2,6 +2,7 @@
 // umask, mounts in a namespace of its own.
 #pragma once
 
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -13,6 +14,8 @@
 #include <cstring>
 #include <exception>
 #include <string>
+#include <system_error>
+#include <vector>
 
 namespace support {
 
@@ -52,6 +55,18 @@ void in_child(const Code& code) {
     GTEST_SKIP() << "the child skipped, for the reason above";
   }
   EXPECT_EQ(WEXITSTATUS(status), 0) << "the child failed, as shown above";
+}
+
+// For a child: becomes an ordinary user for good. Throws std::system_error,
+// which ends the child as a failed one: nothing is to be done as root then.
+inline void become_user(uid_t user, gid_t group,
+                        const std::vector<gid_t>& other_groups = {}) {
+  if (::setgroups(other_groups.size(), other_groups.data()) != 0 ||
+      ::setresgid(group, group, group) != 0 ||
+      ::setresuid(user, user, user) != 0) {
+    throw std::system_error(errno, std::generic_category(),
+                            "becoming user " + std::to_string(user));
+  }
 }
 
 // For a child: mounts from here on are seen by it alone and end with it. Skips
